@@ -1,0 +1,38 @@
+# Two commands do everything: `make train` and `make test`. Both make the environment first, once.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+LINKS := $(if $(UV_FIND_LINKS),$(UV_FIND_LINKS),$(PIP_FIND_LINKS))
+EPOCHS ?= 30
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: env train test check lint notebooks suite data base real study bench docs clean
+
+env: $(VENV)/.made  ## the environment, with pinned versions
+
+# Where the CPU build of PyTorch is offered as a file (PIP_FIND_LINKS), it is used; elsewhere uv picks the build that fits this machine: CPU where there is no GPU.
+$(VENV)/.made: settings.ini setup.py constraints.txt
+	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), f"Python 3.11 to 3.13 is needed, this is {sys.version}"'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet uv
+	$(if $(LINKS),UV_FIND_LINKS=$(LINKS) $(UV) -c constraints.txt -e '.[dev]', $(UV) --torch-backend auto -c constraints.txt -e '.[dev]' || $(UV) -c constraints.txt -e '.[dev]')
+	touch $@
+
+train: env  ## the main run on the toy world: run folder, figures, metric table
+	$(BIN)/papermill nbs/05_train.ipynb out.ipynb -p epochs $(EPOCHS)
+	@$(BIN)/python -m protrek_nb.report
+
+test: check notebooks suite  ## everything: export in step, lint, notebooks as tests, tests that span notebooks
+
+check: env  ## notebooks are clean and the library is what they export
+	@$(BIN)/python tests/in_step.py
+
+notebooks: env  ## every notebook from top to bottom
+	cd nbs && OMP_NUM_THREADS=2 ../$(BIN)/nbdev_test --n_workers 0
+
+suite: env  ## lint, papermill, checkpoints, resume, parity, bad input
+	$(BIN)/python -m pytest -q tests
+
+clean:
+	rm -rf $(VENV) out*.ipynb reports/runs _docs _proc build dist *.egg-info
