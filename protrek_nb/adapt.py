@@ -24,7 +24,7 @@ def place(
     if layer: return tower, f"layer {layer[1]}"
     return tower, {"out": "out", "lm_head": "head"}.get(rest.split(".")[0], "embeddings" if ".embeddings." in f".{rest}" else "norm")
 
-# %% ../nbs/02d_adapt.ipynb #c010
+# %% ../nbs/02d_adapt.ipynb #c011
 def trainable_table(
     model,           # any model with named towers
     parts=False,     # True: one row per part; False: one row per tower
@@ -34,7 +34,7 @@ def trainable_table(
     table = pd.DataFrame(rows, columns=["tower", "part", "trained", "fixed"])
     return table.groupby(["tower", "part"] if parts else ["tower"], sort=False)[["trained", "fixed"]].sum().reset_index()
 
-# %% ../nbs/02d_adapt.ipynb #c014
+# %% ../nbs/02d_adapt.ipynb #c015
 def _frozen(name, towers, layers, temperature):
     "Say whether a parameter is to be fixed."
     tower, part = place(name)
@@ -42,7 +42,7 @@ def _frozen(name, towers, layers, temperature):
     first = layers.get(tower, 0)
     return tower in towers or part == "head" or (first > 0 and part == "embeddings") or (part.startswith("layer ") and int(part[6:]) < first)
 
-# %% ../nbs/02d_adapt.ipynb #c015
+# %% ../nbs/02d_adapt.ipynb #c016
 def freeze(
     model,                    # changed in place
     towers=(),                # names of towers that are fixed as a whole
@@ -61,12 +61,12 @@ def freeze(
         weight.requires_grad_(not _frozen(name, towers, layers, temperature) and ("lora_" in name or not _adapted(model, place(name))))
     return trainable_table(model)
 
-# %% ../nbs/02d_adapt.ipynb #c017
+# %% ../nbs/02d_adapt.ipynb #c018
 def _adapted(model, where):
     "Say whether a place is in an encoder that carries an adapter."
     return bool(getattr(model.config, "lora", None)) and where[0] in model.config.lora["towers"] and where[1] != "out"
 
-# %% ../nbs/02d_adapt.ipynb #c023
+# %% ../nbs/02d_adapt.ipynb #c025
 TARGETS = ("query", "key", "value", "dense")
 
 def _lora_config(lora):
@@ -75,7 +75,7 @@ def _lora_config(lora):
     path = rf"({'|'.join(lora['towers'])})\.encoder\..*\.({'|'.join(lora['targets'])})"
     return LoraConfig(r=lora["r"], lora_alpha=lora["alpha"], lora_dropout=lora["dropout"], target_modules=path, bias="none")
 
-# %% ../nbs/02d_adapt.ipynb #c024
+# %% ../nbs/02d_adapt.ipynb #c027
 def inject_lora(
     model,       # changed in place
     lora: dict,  # towers, r, alpha, dropout, targets
@@ -90,7 +90,7 @@ def inject_lora(
         weight.requires_grad_("lora_" in name or (before and not _adapted(model, place(name))))
     return speed_up(model)
 
-# %% ../nbs/02d_adapt.ipynb #c025
+# %% ../nbs/02d_adapt.ipynb #c029
 def add_lora(
     model,                          # changed in place
     towers=("sequence", "text"),    # encoders that get adapters; their own weights are fixed
@@ -108,7 +108,7 @@ def add_lora(
     inject_lora(model, dict(towers=list(towers), r=r, alpha=alpha, dropout=dropout, targets=list(targets)))
     return trainable_table(model)
 
-# %% ../nbs/02d_adapt.ipynb #c033
+# %% ../nbs/02d_adapt.ipynb #c037
 def merge_lora(
     model,  # with adapters; changed in place
 ):          # the model, without
@@ -123,14 +123,14 @@ def merge_lora(
     if hasattr(model, "peft_config"): del model.peft_config
     return model
 
-# %% ../nbs/02d_adapt.ipynb #c036
+# %% ../nbs/02d_adapt.ipynb #c040
 def _beside(model):
     "List what is trained with adapters and is none of them: temperature and projections."
     return {n: p for n, p in model.named_parameters() if "lora_" not in n and (n == "temperature" or place(n)[1] == "out")}
 
 def _peft_name(name): return "base_model.model." + name.replace(".default.", ".")
 
-# %% ../nbs/02d_adapt.ipynb #c037
+# %% ../nbs/02d_adapt.ipynb #c041
 def save_adapter(
     model,  # with adapters
     folder, # gets adapter_config.json, adapter_model.safetensors, beside.safetensors
@@ -145,7 +145,7 @@ def save_adapter(
     _lora_config(model.config.lora).save_pretrained(folder)
     write_json(folder/"protrek_lora.json", model.config.lora)
 
-# %% ../nbs/02d_adapt.ipynb #c038
+# %% ../nbs/02d_adapt.ipynb #c043
 def load_adapter(
     model,  # the base, without adapters; changed in place
     folder, # from `save_adapter`
@@ -163,7 +163,7 @@ def load_adapter(
     for n, p in wanted.items(): p.data.copy_(found[n])
     return model
 
-# %% ../nbs/02d_adapt.ipynb #c048
+# %% ../nbs/02d_adapt.ipynb #c053
 def checkpoint_activations(
     model,  # changed in place
 ):          # the model

@@ -29,10 +29,10 @@ def _why_unreadable(path, error):
     with open(path, "rb") as f: head = f.read(40)
     if head.startswith(b"version https://git-lfs"):
         return CheckpointError(f"{path} is a Git LFS pointer, not the weights: fetch the file itself (git lfs pull)")
-    return CheckpointError(f"{path} ({os.path.getsize(path):,} bytes) is not a readable PyTorch file, perhaps cut short on its way: "
-                           f"download it again ({type(error).__name__})")
+    return CheckpointError(f"{path} ({os.path.getsize(path):,} bytes) cannot be read as tensors and plain values: cut short on its "
+                           f"way (download it again), or a pickle of another kind, which might run code and is refused ({type(error).__name__})")
 
-# %% ../nbs/02a_checkpoints.ipynb #c012
+# %% ../nbs/02a_checkpoints.ipynb #c013
 def read_file(
     path,      # .pt, .pth, .bin, .ckpt, or .safetensors
 ):             # what the file holds
@@ -47,7 +47,7 @@ def read_file(
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path) or None)
     except Exception as e: raise _why_unreadable(path, e) from e
 
-# %% ../nbs/02a_checkpoints.ipynb #c023
+# %% ../nbs/02a_checkpoints.ipynb #c024
 WRAPPERS = ("model", "state_dict", "model_state_dict", "net", "module")
 
 def _plain_name(name):
@@ -57,7 +57,7 @@ def _plain_name(name):
 
 def _holds_tensors(obj): return isinstance(obj, Mapping) and any(isinstance(v, torch.Tensor) for v in obj.values())
 
-# %% ../nbs/02a_checkpoints.ipynb #c024
+# %% ../nbs/02a_checkpoints.ipynb #c025
 def unwrap(
     content,          # what `read_file` gave
     path="the file",  # named in messages
@@ -72,14 +72,14 @@ def unwrap(
     if len(state) < len(content): raise CheckpointError(f"{path}: two names are equal once `module.` is taken off")
     return state
 
-# %% ../nbs/02a_checkpoints.ipynb #c028
+# %% ../nbs/02a_checkpoints.ipynb #c029
 STALE = {r"\.embeddings\.(position_ids|token_type_ids)$": "position numbers, counted anew",
          r"\.contact_head\.": "contact prediction, not part of an embedding",
          r"\.embeddings\.position_embeddings\.weight$": "absolute positions, unused beside rotary ones"}
 
 def is_frequency(name): return name.endswith("rotary_embeddings.inv_freq")
 
-# %% ../nbs/02a_checkpoints.ipynb #c029
+# %% ../nbs/02a_checkpoints.ipynb #c030
 def stale_keys(
     names,     # names in a file
     expected,  # names that the model has
@@ -88,7 +88,7 @@ def stale_keys(
     extra = [n for n in names if n not in expected]
     return {n: why for n in extra for pattern, why in STALE.items() if re.search(pattern, n)}
 
-# %% ../nbs/02a_checkpoints.ipynb #c031
+# %% ../nbs/02a_checkpoints.ipynb #c032
 def _complaints(state, expected):
     "Give one sentence for each kind of problem, with up to six names."
     def names(found): return ", ".join(found[:6]) + (f" and {len(found) - 6} more" if len(found) > 6 else "")
@@ -99,7 +99,7 @@ def _complaints(state, expected):
     return [f"{text} {names(found)}" for text, found in (("missing:", missing), ("wrong shape:", wrong), ("not a tensor of floats:", odd),
                                                           ("unknown:", unknown)) if found]
 
-# %% ../nbs/02a_checkpoints.ipynb #c032
+# %% ../nbs/02a_checkpoints.ipynb #c034
 def check_state(
     state: dict,     # name -> tensor, from a file
     expected: dict,  # name -> shape, from the model
@@ -113,7 +113,7 @@ def check_state(
     if problems: raise CheckpointError(f"{path} does not fit the model; " + "; ".join(problems))
     return kept
 
-# %% ../nbs/02a_checkpoints.ipynb #c039
+# %% ../nbs/02a_checkpoints.ipynb #c041
 def place_frequencies(
     state: dict,   # name -> tensor, our names
     model: dict,   # the state dict of our model: where frequencies are wanted, with computed values
@@ -133,7 +133,7 @@ def place_frequencies(
             raise CheckpointError(f"{path}: rotary frequencies are {tuple(placed[name].shape)}, {name} must be {tuple(model[name].shape)}")
     return placed
 
-# %% ../nbs/02a_checkpoints.ipynb #c042
+# %% ../nbs/02a_checkpoints.ipynb #c044
 def source_key(
     path,          # weights file
     towers: dict,  # from `find_towers`
@@ -143,7 +143,7 @@ def source_key(
     beside = [p for folder in folders for p in sorted(Path(folder).glob("*")) if p.suffix in (".json", ".txt")]
     return sha256_text("format 1\n" + "\n".join(sha256_file(p) for p in [path, *beside]))[:12]
 
-# %% ../nbs/02a_checkpoints.ipynb #c043
+# %% ../nbs/02a_checkpoints.ipynb #c046
 def cache_place(
     path,             # weights file
     cache_dir=None,   # where converted folders go; default: beside the file, or ~/.cache/protrek_nb where that cannot be written
@@ -154,7 +154,7 @@ def cache_place(
     beside = Path(path).resolve().parent
     return beside/"protrek_nb" if os.access(beside, os.W_OK) else Path.home()/".cache"/"protrek_nb"
 
-# %% ../nbs/02a_checkpoints.ipynb #c046
+# %% ../nbs/02a_checkpoints.ipynb #c049
 def _write_weights(path, state):
     "Write tensors as safetensors; shared ones are written once for each name."
     from safetensors.torch import save_file
@@ -165,7 +165,7 @@ def _write_weights(path, state):
         seen.add(tensor.data_ptr())
     save_file(apart, path, metadata=dict(format="pt"))
 
-# %% ../nbs/02a_checkpoints.ipynb #c047
+# %% ../nbs/02a_checkpoints.ipynb #c050
 def convert(
     path,               # published or fine-tuned weights file
     base,               # folder with the configurations, published or ours
@@ -186,7 +186,7 @@ def convert(
     except FileExistsError: pass  # another process was faster
     return target
 
-# %% ../nbs/02a_checkpoints.ipynb #c048
+# %% ../nbs/02a_checkpoints.ipynb #c052
 def _our_name(name, renamed):
     "Translate a published name; frequencies of old files have no counterpart and keep their path below the encoder."
     if name in renamed: return renamed[name]
@@ -200,7 +200,7 @@ def _write_folder(folder, path, config, state, towers):
     write_json(folder/"source.json", dict(file=Path(path).name, bytes=os.path.getsize(path), sha256=sha256_file(path)))
     write_json(folder/"config.json", dict(model_type="protrek", architectures=["ProTrek"]) | config)
 
-# %% ../nbs/02a_checkpoints.ipynb #c057
+# %% ../nbs/02a_checkpoints.ipynb #c061
 def download(
     repo_id: str,           # "owner/name"
     revision=None,          # branch, tag or commit
@@ -214,7 +214,7 @@ def download(
         raise ConnectionError(f"{repo_id} is no folder here and could not be fetched from the hub ({type(e).__name__}). Offline: download it "
                               f"elsewhere (hf download {repo_id}) and give the folder's path. Online: check the name") from e
 
-# %% ../nbs/02a_checkpoints.ipynb #c058
+# %% ../nbs/02a_checkpoints.ipynb #c063
 def locate(
     path_or_repo,            # folder, weights file, or "owner/name" on the hub
     revision=None,           # of the repository

@@ -8,7 +8,7 @@ __all__ = ['TOWERS', 'ProTrekConfig', 'Tower', 'ProTrek', 'evaluating', 'add_lor
            'AA_VOCAB', 'FOLDSEEK_VOCAB']
 
 # %% ../nbs/02_model.ipynb #c004
-import contextlib, hashlib, json
+import contextlib
 from pathlib import Path
 import torch
 from torch import nn
@@ -107,7 +107,7 @@ class ProTrek(PreTrainedModel):
 def _limit(config, kind):
     "Give the largest number of tokens of an input, special ones included, or None."
     sub = getattr(config, f"{kind}_config")
-    if kind == "text": return sub.max_position_embeddings
+    if kind == "text": return min(512, sub.max_position_embeddings)
     rotary = getattr(sub, "position_embedding_type", None) == "rotary"
     limits = [None if rotary else sub.max_position_embeddings - sub.pad_token_id - 1, config.max_residues and config.max_residues + 2]
     return min((n for n in limits if n), default=None)
@@ -133,7 +133,8 @@ def _small_esm(tokenizer, hidden, layers, heads):
     "Configuration of a small ESM-2."
     return dict(vocab_size=len(tokenizer), hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=4 * hidden,
                 pad_token_id=tokenizer.pad_token_id, mask_token_id=tokenizer.mask_token_id, position_embedding_type="rotary", token_dropout=True,
-                emb_layer_norm_before=False, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, layer_norm_eps=1e-5, initializer_range=hidden ** -0.5)
+                emb_layer_norm_before=False, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, layer_norm_eps=1e-5,
+                initializer_range=hidden ** -0.5)
 
 # %% ../nbs/02_model.ipynb #c027
 def _from_small(
@@ -145,16 +146,16 @@ def _from_small(
     repr_dim: int = 64,      # width of the joint space
     structure: bool = True,  # whether there is a structure tower
     seed: int = 0,           # of the random weights
-    **kwargs,                # more entries for ProTrekConfig, and `text`: entries for BertConfig
+    text_layers=None,        # layers of the text tower, if not as many as the others
+    **kwargs,                # more entries for ProTrekConfig
 ):                           # a model in evaluation mode
     "Make a small model with random weights."
-    text = kwargs.pop("text", {})
     tokenizers = dict(sequence=esm_tokenizer(AA_VOCAB), text=bert_tokenizer(wordpiece), structure=esm_tokenizer(FOLDSEEK_VOCAB))
     if not structure: del tokenizers["structure"]
     configs = {f"{k}_config": _small_esm(t, hidden, layers, heads) for k, t in tokenizers.items() if k != "text"}
-    configs["text_config"] = dict(vocab_size=len(tokenizers["text"]), hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads,
-                                  intermediate_size=4 * hidden, max_position_embeddings=512, hidden_dropout_prob=0.0,
-                                  attention_probs_dropout_prob=0.0, initializer_range=hidden ** -0.5) | text
+    configs["text_config"] = dict(vocab_size=len(tokenizers["text"]), hidden_size=hidden, num_hidden_layers=text_layers or layers,
+                                  num_attention_heads=heads, intermediate_size=4 * hidden, max_position_embeddings=512,
+                                  hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, initializer_range=hidden ** -0.5)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return cls(ProTrekConfig(repr_dim=repr_dim, **configs, **kwargs), tokenizers).eval()
@@ -213,7 +214,7 @@ def _get_structure_repr(self, structures): "Unit vectors (N, repr_dim) of lower-
 ProTrek._get_repr, ProTrek.get_protein_repr = _get_repr, _get_protein_repr
 ProTrek.get_text_repr, ProTrek.get_structure_repr = _get_text_repr, _get_structure_repr
 
-# %% ../nbs/02_model.ipynb #c050
+# %% ../nbs/02_model.ipynb #c051
 def _forward(
     self,
     sequences=None,   # list of amino-acid strings
@@ -227,7 +228,7 @@ def _forward(
 
 ProTrek.forward = _forward
 
-# %% ../nbs/02_model.ipynb #c053
+# %% ../nbs/02_model.ipynb #c054
 def _similarity(
     self,
     a_ND,  # unit vectors
@@ -239,7 +240,7 @@ def _similarity(
 
 ProTrek.similarity = _similarity
 
-# %% ../nbs/02_model.ipynb #c057
+# %% ../nbs/02_model.ipynb #c058
 @contextlib.contextmanager
 def _quiet():
     "Switch the progress bars of transformers off for a while."
@@ -250,7 +251,7 @@ def _quiet():
     finally:
         if shown: logging.enable_progress_bar()
 
-# %% ../nbs/02_model.ipynb #c058
+# %% ../nbs/02_model.ipynb #c060
 def _save_pretrained(
     self,
     save_directory,  # folder; made if need be
@@ -263,14 +264,14 @@ def _save_pretrained(
 
 ProTrek.save_pretrained = _save_pretrained
 
-# %% ../nbs/02_model.ipynb #c060
+# %% ../nbs/02_model.ipynb #c062
 def _read_weights(folder):
     "Read the safetensors of a folder, in one file or several."
     index = Path(folder)/"model.safetensors.index.json"
     files = sorted(set(read_json(index)["weight_map"].values())) if index.is_file() else ["model.safetensors"]
     return {name: tensor for file in files for name, tensor in unwrap(read_file(Path(folder)/file)).items()}
 
-# %% ../nbs/02_model.ipynb #c061
+# %% ../nbs/02_model.ipynb #c063
 def _load_folder(
     cls,
     folder,                     # in our own format
@@ -291,7 +292,7 @@ def _load_folder(
 
 ProTrek._load_folder = classmethod(_load_folder)
 
-# %% ../nbs/02_model.ipynb #c063
+# %% ../nbs/02_model.ipynb #c065
 def _shapes(entries):
     "Give the name and shape of each weight of a configuration."
     with torch.device("meta"), no_init_weights(): model = ProTrek(ProTrekConfig(**{k: v for k, v in entries.items() if k != "model_type"}))
@@ -305,7 +306,7 @@ def _base_of(file, base, **hub):
     raise CheckpointError(f"{file} holds weights only, and no configurations lie beside it: give the folder of the model that it was made from, "
                           "as in from_pretrained(file, base='weights/ProTrek_35M')")
 
-# %% ../nbs/02_model.ipynb #c064
+# %% ../nbs/02_model.ipynb #c067
 def _folder_of(path_or_repo, base=None, cache_dir=None, sha256=None, **hub):
     "Turn a folder, file or hub name into a folder in our format; convert if need be."
     folder, file = locate(path_or_repo, **hub)
@@ -315,7 +316,7 @@ def _folder_of(path_or_repo, base=None, cache_dir=None, sha256=None, **hub):
     if folder is not None and is_own(folder): return folder
     return convert(file, folder or _base_of(file, base, **hub), _shapes, cache_dir)
 
-# %% ../nbs/02_model.ipynb #c065
+# %% ../nbs/02_model.ipynb #c069
 def _from_pretrained(
     cls,
     path_or_repo,              # our folder, a published folder, a weights file, or "owner/name" on the hub
@@ -335,22 +336,6 @@ def _from_pretrained(
 
 ProTrek.from_pretrained = classmethod(_from_pretrained)
 
-# %% ../nbs/02_model.ipynb #c069
+# %% ../nbs/02_model.ipynb #c075
 AutoConfig.register("protrek", ProTrekConfig, exist_ok=True)
 AutoModel.register(ProTrekConfig, ProTrek, exist_ok=True)
-
-# %% ../nbs/02_model.ipynb #c091
-def _fingerprint(
-    self,
-    kind: str,  # tower
-) -> str:       # 64 hexadecimal digits
-    "Digest all that a tower's vectors depend on."
-    digest, tokens = hashlib.sha256(), self.tokens[kind]
-    digest.update(json.dumps(["cls", tokens.limit, sorted(tokens.tokenizer.get_vocab().items()), tokens.tokenizer("Ab c")["input_ids"]]).encode())
-    for name, value in self.get_submodule(kind).state_dict().items():
-        if name.startswith("lm_head"): continue
-        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
-
-ProTrek.fingerprint = _fingerprint

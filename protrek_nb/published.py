@@ -27,14 +27,14 @@ def _esm_config(vocab, hidden, layers):
                 attention_probs_dropout_prob=0.0, hidden_dropout_prob=0.0, esmfold_config=None, vocab_list=None, is_folding_model=False,
                 classifier_dropout=None, use_cache=True, torch_dtype="float32", transformers_version="4.25.0.dev0")
 
-# %% ../nbs/02e_published.ipynb #c010
+# %% ../nbs/02e_published.ipynb #c011
 def _bert_config(vocab, hidden, layers):
     "Configuration of a small text encoder, with the entries of a published PubMedBERT folder."
     return dict(architectures=["BertForMaskedLM"], model_type="bert", hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=4,
                 intermediate_size=2 * hidden, vocab_size=len(vocab), max_position_embeddings=512, type_vocab_size=2, hidden_act="gelu",
                 attention_probs_dropout_prob=0.1, hidden_dropout_prob=0.1, layer_norm_eps=1e-12, initializer_range=0.02)
 
-# %% ../nbs/02e_published.ipynb #c011
+# %% ../nbs/02e_published.ipynb #c013
 def published_parts(
     configs: dict,        # "sequence", "text" and perhaps "structure": configuration of each encoder
     repr_dim: int = 48,   # width of the joint space
@@ -54,7 +54,7 @@ def published_parts(
             root.add_module(str(number), part)
     return root.eval()
 
-# %% ../nbs/02e_published.ipynb #c013
+# %% ../nbs/02e_published.ipynb #c015
 def published_state(
     parts,             # from `published_parts`
     old: bool = True,  # with the buffers that files of 2023 carry
@@ -72,7 +72,7 @@ def published_state(
         state |= {layer_of.format(n): v.clone() for v in frequencies for n in range(part.model.config.num_hidden_layers)}
     return state
 
-# %% ../nbs/02e_published.ipynb #c015
+# %% ../nbs/02e_published.ipynb #c017
 def example_folder(
     folder,                 # to be made; the file inside gets its name
     text_vocab,             # word pieces of the text tower
@@ -93,7 +93,7 @@ def example_folder(
     torch.save(dict(model=published_state(parts, **kwargs)), folder/f"{folder.name}.pt")
     return parts
 
-# %% ../nbs/02e_published.ipynb #c018
+# %% ../nbs/02e_published.ipynb #c020
 NUMBERS = dict(sequence=1, text=2, structure=3)
 
 def published_name(
@@ -105,7 +105,7 @@ def published_name(
     inside = dict(encoder="model." if kind == "text" else "model.esm.", lm_head="model.lm_head.", out="out.")[part]
     return f"{NUMBERS[kind]}.{inside}{rest}"
 
-# %% ../nbs/02e_published.ipynb #c022
+# %% ../nbs/02e_published.ipynb #c025
 def _tower_kind(folder):
     "Say which tower a configuration folder belongs to, or None."
     config = read_json(folder/"config.json")
@@ -116,12 +116,12 @@ def _tower_kind(folder):
     letters = [t for t in (folder/"vocab.txt").read_text(encoding="utf-8").split() if len(t) == 1 and t.isalpha()]
     return "structure" if sum(t.islower() for t in letters) > len(letters) / 2 else "sequence"
 
-# %% ../nbs/02e_published.ipynb #c023
+# %% ../nbs/02e_published.ipynb #c026
 def is_own(folder):
     "Tell whether a folder is in our own format."
     return (Path(folder)/"config.json").is_file() and read_json(Path(folder)/"config.json").get("model_type") == "protrek"
 
-# %% ../nbs/02e_published.ipynb #c024
+# %% ../nbs/02e_published.ipynb #c027
 def find_towers(
     folder,      # a published folder, or one in our own format
 ) -> dict:       # "sequence", "text" and perhaps "structure" -> folder with the vocabulary
@@ -137,7 +137,7 @@ def find_towers(
                                       f"(found: {', '.join(t.name for t in towers.values()) or 'none'})")
     return {kind: towers[kind] for kind in NUMBERS if kind in towers}
 
-# %% ../nbs/02e_published.ipynb #c028
+# %% ../nbs/02e_published.ipynb #c032
 def tower_config(
     kind: str,  # "sequence", "text" or "structure"
     folder,     # from `find_towers`
@@ -152,7 +152,7 @@ def tower_config(
         raise CheckpointError(f"{folder}: the vocabulary has {len(tokenizer)} tokens, config.json says vocab_size {config['vocab_size']}")
     return {k: v for k, v in config.items() if k not in ("architectures", "_name_or_path", "torch_dtype", "dtype", "transformers_version")}
 
-# %% ../nbs/02e_published.ipynb #c032
+# %% ../nbs/02e_published.ipynb #c037
 _SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 
 def find_weights(
@@ -168,7 +168,7 @@ def find_weights(
            f"neither our config.json nor a weights file ({', '.join(_SUFFIXES)})"
     raise CheckpointError(f"{folder} holds {what}")
 
-# %% ../nbs/02e_published.ipynb #c035
+# %% ../nbs/02e_published.ipynb #c040
 def base_config(
     towers: dict,  # from `find_towers`
     state: dict,   # published name -> tensor

@@ -37,14 +37,14 @@ def esm_tokenizer(
         path.write_text("\n".join(_vocab_list(vocab)), encoding="utf-8")
         return EsmTokenizer(str(path))
 
-# %% ../nbs/02b_tokens.ipynb #c016
+# %% ../nbs/02b_tokens.ipynb #c017
 def _letters(learner, texts):
     "List what may begin a word, and what may stand inside one, after lower-casing."
     clean = (learner.normalizer.normalize_str(text) for text in texts)
     words = {word for text in clean for word, _ in learner.pre_tokenizer.pre_tokenize_str(text)}
     return sorted(set("".join(words))) + sorted({"##" + letter for word in words for letter in word[1:]})
 
-# %% ../nbs/02b_tokens.ipynb #c017
+# %% ../nbs/02b_tokens.ipynb #c018
 def wordpiece_vocab(
     texts,             # corpus, any iterable of str
     size: int = 2000,  # largest number of tokens, but every letter that occurs is kept
@@ -59,14 +59,14 @@ def wordpiece_vocab(
     ids = learner.get_vocab()
     return sorted(ids, key=ids.get)
 
-# %% ../nbs/02b_tokens.ipynb #c020
+# %% ../nbs/02b_tokens.ipynb #c021
 def bert_tokenizer(
     vocab,           # list of tokens or path of a vocab.txt
 ) -> BertTokenizer:  # lower-cases, splits into word pieces, adds `[CLS]` and `[SEP]`
     "Make an uncased BERT tokenizer from a vocabulary."
     return BertTokenizer(vocab={token: row for row, token in enumerate(_vocab_list(vocab))}, do_lower_case=True)
 
-# %% ../nbs/02b_tokens.ipynb #c024
+# %% ../nbs/02b_tokens.ipynb #c026
 def load_tokenizer(
     kind: str,  # "sequence", "structure" or "text"
     folder,     # folder with vocab.txt or with what `save_pretrained` of a tokenizer wrote
@@ -78,7 +78,7 @@ def load_tokenizer(
     cls = BertTokenizer if kind == "text" else EsmTokenizer
     return cls.from_pretrained(folder, local_files_only=True)
 
-# %% ../nbs/02b_tokens.ipynb #c027
+# %% ../nbs/02b_tokens.ipynb #c029
 def byte_table(
     tokenizer,       # an `EsmTokenizer`
 ) -> np.ndarray:     # int64, (256,): id of each one-letter token, -1 elsewhere
@@ -88,7 +88,7 @@ def byte_table(
         if len(token) == 1 and token.isascii() and not token.isspace(): table[ord(token)] = row
     return table
 
-# %% ../nbs/02b_tokens.ipynb #c030
+# %% ../nbs/02b_tokens.ipynb #c032
 def _by_table(table, tokenizer, string):
     "Give the ids of `string` from the table, or None where the table does not know a letter."
     if not string.isascii(): return None
@@ -96,7 +96,7 @@ def _by_table(table, tokenizer, string):
     if ids.size and ids.min() < 0: return None
     return np.concatenate([[tokenizer.cls_token_id], ids, [tokenizer.eos_token_id]])
 
-# %% ../nbs/02b_tokens.ipynb #c033
+# %% ../nbs/02b_tokens.ipynb #c035
 class TowerTokenizer:
     "Strings in, arrays of ids out; cuts at `limit` tokens (special ones included) and counts what it cuts."
     def __init__(
@@ -110,7 +110,7 @@ class TowerTokenizer:
         self.pad, self.unknown = tokenizer.pad_token_id, tokenizer.unk_token_id
         self.cut = {}  # hash of a string that was cut -> number of tokens that it lost
 
-# %% ../nbs/02b_tokens.ipynb #c035
+# %% ../nbs/02b_tokens.ipynb #c037
 def check_strings(
     kind: str,     # named in messages
     strings,       # what the caller gave
@@ -123,7 +123,7 @@ def check_strings(
         if not s.strip(): raise ValueError(f"{kind}, row {row}: the string is empty: leave the row out, an empty input has no meaning")
     return strings
 
-# %% ../nbs/02b_tokens.ipynb #c038
+# %% ../nbs/02b_tokens.ipynb #c040
 def _ids(self, string):
     "Give all ids of one string, before any cut."
     ids = None if self.table is None else _by_table(self.table, self.tokenizer, string)
@@ -135,7 +135,7 @@ def _ids(self, string):
 
 TowerTokenizer._ids = _ids
 
-# %% ../nbs/02b_tokens.ipynb #c039
+# %% ../nbs/02b_tokens.ipynb #c041
 def _call(self, strings):
     "Give one int64 array of ids per string."
     rows = []
@@ -149,7 +149,7 @@ def _call(self, strings):
 
 TowerTokenizer.__call__ = _call
 
-# %% ../nbs/02b_tokens.ipynb #c041
+# %% ../nbs/02b_tokens.ipynb #c043
 def _note(self, string, lost):
     "Remember a cut; warn at the first."
     if not self.cut:
@@ -159,14 +159,14 @@ def _note(self, string, lost):
 
 TowerTokenizer._note = _note
 
-# %% ../nbs/02b_tokens.ipynb #c042
+# %% ../nbs/02b_tokens.ipynb #c044
 def _truncated(self):
     "Count the distinct strings that were cut and the tokens that they lost."
     return dict(strings=len(self.cut), tokens=sum(self.cut.values()))
 
 TowerTokenizer.truncated = property(_truncated)
 
-# %% ../nbs/02b_tokens.ipynb #c049
+# %% ../nbs/02b_tokens.ipynb #c052
 def plan_batches(
     lengths,              # tokens of each string, (N,)
     budget: int = 2048,   # tokens that one padded batch may hold; a longer string is a batch by itself
@@ -182,7 +182,7 @@ def plan_batches(
         longest = length
     return batches
 
-# %% ../nbs/02b_tokens.ipynb #c052
+# %% ../nbs/02b_tokens.ipynb #c056
 def padding_share(
     lengths,    # tokens of each string, (N,)
     batches,    # lists of positions
@@ -191,7 +191,7 @@ def padding_share(
     area = sum(len(b) * max(int(lengths[i]) for i in b) for b in batches)
     return 1 - sum(int(lengths[i]) for b in batches for i in b) / area if area else 0.0
 
-# %% ../nbs/02b_tokens.ipynb #c056
+# %% ../nbs/02b_tokens.ipynb #c060
 def pad_rows(
     rows,                # arrays of ids
     pad: int,            # id that fills up short rows

@@ -282,7 +282,7 @@ def make_family_rows(
         key = own.keys[int(rng.integers(len(own.keys)))]
         protein = write_member(family, key, stock, rng)
         sites = ";".join(str(s + 1) for s in protein.pop("sites"))
-        rows.append(dict(protein_id=f"{family.family_id}_{m + 1}", **protein, text=write_text(family, own, rng) if curated else write_text(family, said, rng, complete=0.6 * (rng.random() < 0.6), feature=name_residues(key) if rng.random() < 0.9 else ""),
+        rows.append(dict(protein_id=f"{family.family_id}_{m + 1}", **protein, text=write_text(family, own, rng) if curated else write_text(family, said, rng, complete=0.8 * (rng.random() < 0.7), feature=name_residues(key) if rng.random() < 0.9 else ""),
             family=family.family_id, organism=ORGANISMS[m % len(ORGANISMS)], function=own.name, labels=f"toy:{own.name.replace(' ', '_')}", sites=sites))
     return rows
 
@@ -319,7 +319,7 @@ def load_toy() -> pd.DataFrame: # protein table with `function`, `labels` and 1-
     return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 # %% ../nbs/toy.ipynb #c073
-def general_world() -> pd.DataFrame: # 3,000 proteins with propagated texts, no family of the benchmark among them
+def general_world() -> pd.DataFrame: # 4,000 proteins with propagated texts, no family of the benchmark among them
     "Make the general world that the toy base model is pretrained on."
     return make_world()["general"]
 

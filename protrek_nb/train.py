@@ -108,7 +108,7 @@ def load_base(
     "Load the model that a run starts from."
     if run.base != "small": return ProTrek.from_pretrained(str(find_path(run.base)))
     extra = load_toy().text.tolist() if run.data == "toy_general" else []
-    return ProTrek.from_small(wordpiece_vocab(table.text.tolist() + extra, 2000), hidden=64, layers=3, text_layers=2, repr_dim=64,
+    return ProTrek.from_small(wordpiece_vocab(table.text.tolist() + extra, 2000), hidden=64, layers=3, repr_dim=64, text_layers=2,
                               structure="structure_3di" in table, seed=run.seed)
 
 # %% ../nbs/05_train.ipynb #c022

@@ -44,9 +44,9 @@ def deal(
     seed:int,           # of the run
 ) -> np.ndarray:        # `n` row numbers
     "Deal the next rows; every row once before any row twice."
-    rounds = range(start // len(group_N), (start + n - 1) // len(group_N) + 1) if n else ()
-    dealt = np.concatenate([shuffled(group_N, (seed, r)) for r in rounds]) if n else np.empty(0, int)
-    begin = start % len(group_N)
+    if n == 0: return np.empty(0, int)
+    rounds = range(start // len(group_N), (start + n - 1) // len(group_N) + 1)
+    dealt, begin = np.concatenate([shuffled(group_N, (seed, r)) for r in rounds]), start % len(group_N)
     return dealt[begin:begin + n]
 
 # %% ../nbs/05b_trainer.ipynb #c011
@@ -59,6 +59,7 @@ class BatchPlan(Dataset):
         epochs:int,          # length of the run
         seed:int,            # of the run
     ):
+        pairs = pairs if recipe.twin_share_end > 0 else pairs.head(0)
         self.pairs, self.replay, self.recipe, self.seed, self.epoch = pairs.reset_index(drop=True), replay.reset_index(drop=True), recipe, seed, 0
         rows = len(pairs) * (2 if recipe.both_directions else 1) if recipe.twin_share_end > 0 else len(replay)
         if rows == 0: raise ValueError(f"nothing to train on: {len(pairs)} pairs, {len(replay)} other rows, twin share {recipe.twin_share_end}")
@@ -248,7 +249,7 @@ def _evaluate(self, *args, **kwargs):
 
 def _line(self, metrics): # one line for a person
     "Say how the run stands."
-    numbers = "  ".join(f"{k.removeprefix('eval_').removeprefix('train_')} {v:.3f}" for k, v in metrics.items() if isinstance(v, float))
+    numbers = "  ".join(f"{k.removeprefix('eval_').removeprefix('train_')} {v:.3f}" for k, v in metrics.items() if isinstance(v, float) and k != "epoch")
     return f"epoch {round(self.state.epoch):3d}/{int(self.args.num_train_epochs)}  {numbers}"
 
 TwinTrainer.evaluate, TwinTrainer._line = _evaluate, _line
