@@ -21,7 +21,7 @@ from .intervals import compare_seeds
 
 # %% ../nbs/07d_findings.ipynb #c006
 NEED = ("params.json", "history.csv", "metrics.json", "certificate.json", "predictions.parquet", "pairs.parquet")
-METRICS = ("twins", "easy", "retrieval", "compared", "controls", "drift")
+METRICS = ("twins", "easy", "retrieval", "compared", "controls", "drift", "temperature")
 
 
 @dataclass
@@ -86,7 +86,7 @@ def label_runs(
         run.label, run.base_label = (f"{name} ({words[2:]})" if words else name for name, words in ((run.recipe, note), ("base", base_note)))
     return runs
 
-# %% ../nbs/07d_findings.ipynb #c016
+# %% ../nbs/07d_findings.ipynb #c018
 NAMES = {
     "twins one_way": ("Twins: text prefers its own protein", 0.5), "twins group": ("Twins: both texts do", 0.25),
     "twins one_way_protein": ("Twins: protein prefers its own text", 0.5), "twins group_protein": ("Twins: both proteins do", 0.25),
@@ -101,7 +101,7 @@ NAMES = {
     for label, target in dict(component="own family", text="own text").items()
     for score, words in dict(hit_at_1="first hit right", recall_at_10="recall at 10", mrr="MRR", map="MAP").items()}
 
-# %% ../nbs/07d_findings.ipynb #c017
+# %% ../nbs/07d_findings.ipynb #c019
 def long_metrics(
     runs: list,      # `Run`s
 ) -> pd.DataFrame:   # run, seed, model, split, metric, value, low, high, n, clusters
@@ -124,7 +124,7 @@ def _retrieval_row(r, score):
     "Give one retrieval score as a row of the long table."
     return dict(model=r["model"], metric=f"retrieval {r['label']} {r['direction']} {score}", value=r[score], low=r.get(f"{score}_low"), high=r.get(f"{score}_high"), n=r.get("n"))
 
-# %% ../nbs/07d_findings.ipynb #c021
+# %% ../nbs/07d_findings.ipynb #c024
 def run_gains(
     run: Run,        # one run
 ) -> pd.DataFrame:   # metric, before, after, difference, low, high, p
@@ -139,7 +139,7 @@ def run_gains(
     columns = ["metric", "before", "after", "difference", "low", "high", "p"]
     return pd.concat([p.assign(metric=p["kind"] + " " + p["metric"])[columns] for p in parts]) if parts else pd.DataFrame(columns=columns)
 
-# %% ../nbs/07d_findings.ipynb #c024
+# %% ../nbs/07d_findings.ipynb #c030
 def seed_gains(
     long: pd.DataFrame,  # from `long_metrics`
     label: str,          # tuned model
@@ -162,7 +162,7 @@ def all_gains(
         parts.append(found.assign(model=label))
     return pd.concat(parts, ignore_index=True)
 
-# %% ../nbs/07d_findings.ipynb #c029
+# %% ../nbs/07d_findings.ipynb #c036
 def summarise(
     long: pd.DataFrame,  # from `long_metrics`
 ) -> pd.DataFrame:       # model, metric, value, low, high, n, seeds
@@ -176,7 +176,7 @@ def summarise(
     for c in ("low", "high"): table[c] = table[c].where(table["seeds"] > 1, table[f"{c}_run"]).mask(share, lambda x: x.clip(0, 1))
     return table[columns]
 
-# %% ../nbs/07d_findings.ipynb #c033
+# %% ../nbs/07d_findings.ipynb #c041
 def refuse_repeats(
     runs: list,  # `Run`s, labelled
 ):
@@ -186,7 +186,7 @@ def refuse_repeats(
         other = seen.setdefault((run.label, run.seed), run)
         if other is not run: raise ValueError(f"{other.path} and {run.path} have the same parameters and seed {run.seed}: they are one result; give one of them")
 
-# %% ../nbs/07d_findings.ipynb #c036
+# %% ../nbs/07d_findings.ipynb #c044
 def gain_sentence(
     gain: pd.Series,  # before, after, difference, low, high, p
     what: str,        # what is measured, such as "twin pairs"
@@ -208,7 +208,7 @@ def headline(
     found = [say(metric, what) for metric, what in (("twins one_way", "Accuracy on twins"), ("easy one_way", easy)) if metric in rows.index]
     return "; ".join(found) or "This run has no pairs to judge"
 
-# %% ../nbs/07d_findings.ipynb #c040
+# %% ../nbs/07d_findings.ipynb #c049
 @dataclass
 class Findings:
     "What some runs found."
@@ -237,7 +237,7 @@ def gather(
     long = long_metrics(runs)
     return Findings(runs, long, all_gains(runs, long), summarise(long))
 
-# %% ../nbs/07d_findings.ipynb #c044
+# %% ../nbs/07d_findings.ipynb #c053
 LEAKS = dict(protein="proteins", sequence="sequences", text="texts", group="groups", family="families", structure_3di="3Di strings",
              similar="sequences with a relative in another split", fragment="sequences that contain, or are contained in, one of another split")
 

@@ -22,7 +22,7 @@ def centred(
     x_ND = x_ND - x_ND.mean(0)
     return x_ND / np.maximum(np.linalg.norm(x_ND, axis=1, keepdims=True), 1e-12)
 
-# %% ../nbs/07b_maps.ipynb #c009
+# %% ../nbs/07b_maps.ipynb #c010
 def shared_map(
     clouds: dict,          # any key -> (n, D) vectors; all are laid out together
     method: str = "tsne",  # "tsne" or "umap" (which takes half a minute to load)
@@ -40,7 +40,7 @@ def shared_map(
     ends = np.cumsum([len(x) for x in clouds.values()])[:-1]
     return dict(zip(clouds, np.split(layout.fit_transform(x_ND.astype(np.float32)), ends)))
 
-# %% ../nbs/07b_maps.ipynb #c014
+# %% ../nbs/07b_maps.ipynb #c016
 def draw_cases(
     pairs: pd.DataFrame,  # pair table with `component`
     n: int = 3,           # cases wanted
@@ -50,7 +50,7 @@ def draw_cases(
     shuffled = pairs.sample(frac=1, random_state=seed)
     return shuffled.drop_duplicates("component").head(n)
 
-# %% ../nbs/07b_maps.ipynb #c018
+# %% ../nbs/07b_maps.ipynb #c021
 CASE_COLOURS = ("#d81b60", "#1e88e5", "#e69f00", "#004d40", "#8e24aa")
 
 
@@ -81,7 +81,7 @@ def plot_map(
     _map_legend(figure)
     return figure
 
-# %% ../nbs/07b_maps.ipynb #c019
+# %% ../nbs/07b_maps.ipynb #c023
 LAYOUTS = dict(tsne="t-SNE", umap="UMAP")
 
 def _draw_background(axis, prot_N2, text_M2):

@@ -44,7 +44,7 @@ def to_markdown(
     for section in sections: parts += [f"## {section.title}", *map(markdown_block, section.blocks)]
     return "\n\n".join(parts) + "\n"
 
-# %% ../nbs/07_report.ipynb #c010
+# %% ../nbs/07_report.ipynb #c011
 PAGE = r"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{{ title }}</title>
 <style>
@@ -65,7 +65,7 @@ th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0; bo
 {% endif %}{% endfor %}{% endfor %}</body></html>
 """
 
-# %% ../nbs/07_report.ipynb #c011
+# %% ../nbs/07_report.ipynb #c012
 def png(
     figure,   # matplotlib figure
 ) -> bytes:   # the same figure gives the same bytes
@@ -87,7 +87,7 @@ def to_html(
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(PAGE)
     return page.render(title=title, sections=sections, images={name: base64.b64encode(data).decode() for name, data in images.items()})
 
-# %% ../nbs/07_report.ipynb #c014
+# %% ../nbs/07_report.ipynb #c016
 Report = namedtuple("Report", "folder html markdown findings")
 
 
@@ -120,7 +120,7 @@ def build(
     with atomic_dir(folder, replace=True) as temp: write_report(temp, title, sections, found)
     return Report(folder, folder / "report.html", folder / "report.md", found)
 
-# %% ../nbs/07_report.ipynb #c015
+# %% ../nbs/07_report.ipynb #c018
 SECTIONS = (found_section, example_section, decision_section, score_section, retrieval_section, control_section, split_section, history_section, made_section)
 
 
@@ -137,7 +137,7 @@ def write_report(folder, title, sections, found):
     (folder / "report.md").write_text(to_markdown(title, sections), encoding="utf-8")
     (folder / "report.html").write_text(to_html(title, sections, images), encoding="utf-8")
 
-# %% ../nbs/07_report.ipynb #c024
+# %% ../nbs/07_report.ipynb #c030
 def newest_run(
     runs_dir=None,  # folder of run folders; None: the project's
 ) -> Path:          # the run that finished last
@@ -157,7 +157,7 @@ def describe(
     return "\n".join([finding_title(found), "", table.to_string(index=False), "", certificate_words(found.runs[0].certificate)[0], "", f"report   {report.html}", f"         {report.markdown}",
                       f"figures  {report.folder / 'figures'}", f"tables   {report.folder / 'tables'}", *(f"run      {run.path}" for run in found.runs)])
 
-# %% ../nbs/07_report.ipynb #c026
+# %% ../nbs/07_report.ipynb #c033
 def main():
     "Build a report from the command line."
     import typer

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .certificate import certify
-from .controls import control_table, space_drift
+from .controls import control_table, space_drift, temperature_shift
 from .core import RunDir, save_params, write_json, write_table
 from .dataset import easy_pairs
 from .eval import compare_models, evaluate_twins, index_pairs, metric_table, score_model, table_retrieval
@@ -39,7 +39,7 @@ class SimulatedModel:
     def get_protein_repr(self, sequences): return self.encode(sequences, self.sight)
     def get_text_repr(self, texts): return self.encode(texts, 0.5)
 
-# %% ../nbs/07c_simulated.ipynb #c009
+# %% ../nbs/07c_simulated.ipynb #c010
 def simulated_data(
     seed: int = 0,    # of the split
     families: int = 96,
@@ -66,7 +66,7 @@ def _shared_words(a, b):
     a, b = set(a.lower().split()), set(b.lower().split())
     return len(a & b) / len(a | b)
 
-# %% ../nbs/07c_simulated.ipynb #c012
+# %% ../nbs/07c_simulated.ipynb #c014
 def _measure(model, table, pairs, easy):
     "Evaluate a model on the test split as a run does."
     of = lambda t, split: t[t["split"] == split].reset_index(drop=True)
@@ -85,7 +85,7 @@ def _simulated_history(sight, epochs=12):
     one_way, general = 0.52 + 0.45 * min(sight, 1.0) * gain, 0.9 - 0.001 * (epoch - 8.0) ** 2
     return pd.DataFrame(dict(epoch=epoch, train_loss=0.2 * (1 - min(sight, 1) * gain), one_way=one_way, group=2 * one_way - 0.9, general_r1=general, score=(one_way + general) / 2))
 
-# %% ../nbs/07c_simulated.ipynb #c013
+# %% ../nbs/07c_simulated.ipynb #c015
 def simulated_run(
     runs_dir,               # folder that gets the run folder
     recipe: str = "balanced", # a label; it decides nothing here
@@ -102,6 +102,7 @@ def simulated_run(
     stack = lambda key: pd.concat({m: r[key] for m, r in found.items()}, names=["model"]).reset_index(level=0).to_dict("records")
     tables = {kind: metric_table({m: r[kind] for m, r in found.items()}).to_dict("records") for kind in ("twins", "easy")}
     vectors = {m: r["scored"] for m, r in found.items()}
+    shift = temperature_shift(*(r["hard"][["s_aa", "s_bb"]].to_numpy().ravel() for r in found.values()), 0.07, 0.07)
     save_params(run_dir, dict(name=name, data="toy", base="data/toy_base", recipe=recipe, epochs=12, seed=seed), "0" * 64, recipe=dict(keep="best"))
     write_json(run_dir.certificate_path, certify(table))
     write_table(run_dir.history_path, _simulated_history(sight + luck))
@@ -111,5 +112,5 @@ def simulated_run(
     write_json(run_dir.path / "strings.json", dict(sequence=vectors["base"].sequences, text=vectors["base"].texts))
     compared = compare_models(found["base"]["hard"], found["tuned"]["hard"], "component", n=2000).reset_index().to_dict("records")
     write_json(run_dir.metrics_path, dict(tables, retrieval=stack("retrieval"), controls=stack("controls"), compared=compared,
-                                          drift=space_drift(vectors["base"].prot_ND, vectors["tuned"].prot_ND)))
+                                          drift=space_drift(vectors["base"].prot_ND, vectors["tuned"].prot_ND), temperature=shift.reset_index(names="model").to_dict("records")))
     return run_dir

@@ -324,4 +324,4 @@ def general_world() -> pd.DataFrame: # 4,000 proteins with propagated texts, no 
     return make_world()["general"]
 
 # %% ../nbs/toy.ipynb #c075
-if __name__ == "__main__": print(f"wrote {write_toy()}")
+if __name__ == "__main__" and "__file__" in globals(): print(f"wrote {write_toy()}")
