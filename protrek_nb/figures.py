@@ -13,7 +13,7 @@ from functools import wraps
 import numpy as np
 import pandas as pd
 
-from .eval import labelled_scores, pair_outcomes
+from .eval import labelled_scores
 from .thresholds import ranking_areas
 
 # %% ../nbs/07a_figures.ipynb #c006
@@ -41,7 +41,7 @@ def new_figure(
     "Make an empty figure with its headline."
     from matplotlib.figure import Figure
     figure = Figure(figsize=(width, height), dpi=80, layout="constrained")
-    figure.suptitle(textwrap.fill(title, int(width * 11.5)), x=0.012, ha="left", fontsize=12, fontweight="bold")
+    figure.suptitle(textwrap.fill(title, int(width * 10)), x=0.012, ha="left", fontsize=12, fontweight="bold")
     return figure, figure.subplots(**layout)
 
 # %% ../nbs/07a_figures.ipynb #c008
@@ -65,8 +65,9 @@ def percent(
     value,   # a share
     digits: int = 0,
 ) -> str:    # such as 56 %
-    "Write a share for people."
-    return "not measured" if value is None or not np.isfinite(value) else f"{100 * value:.{digits}f} %"
+    "Write a share for people; near 0 and 1 with a decimal, so that 99.5 % does not become 100 %."
+    if value is None or not np.isfinite(value): return "not measured"
+    return f"{100 * value:.{max(digits, 1) if 0 < value < 0.01 or 0.99 <= value < 1 else digits}f} %"
 
 
 def change_word(
@@ -115,7 +116,7 @@ def plot_accuracy(
         axis.bar(at, mine["value"], 0.9 * width, color=colours[model], label=model)
         whiskers(axis, at, mine)
         for x, value, top in zip(at, mine["value"], mine["high"].fillna(mine["value"])):
-            if np.isfinite(value): axis.text(x, top + 0.015, percent(value), ha="center", fontsize=9)
+            if np.isfinite(value): axis.text(x, top + 0.015, percent(value), ha="center", fontsize=9, bbox=dict(facecolor="white", edgecolor="none", pad=0.4), zorder=4)
         for name, x in zip(names, at) if dots is not None else ():
             mark = dots[(dots["model"] == model) & (dots["name"] == name)]["value"]
             axis.scatter(x + np.linspace(-0.2, 0.2, len(mark)) * width, mark, s=14, color="white", edgecolor="0.1", lw=0.8, zorder=3)

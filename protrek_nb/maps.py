@@ -92,10 +92,10 @@ def _draw_background(axis, prot_N2, text_M2):
 
 def _draw_case(axis, prot_N2, text_M2, case, colour):
     "Draw two proteins, two texts and who belongs to whom."
-    for protein, text, fill in zip(case["sequence"], case["text"], (colour, "white")):
+    for protein, text, fill, size in zip(case["sequence"], case["text"], (colour, "white"), (90, 42)):
         axis.plot(*np.stack([prot_N2[protein], text_M2[text]]).T, color=colour, lw=1.5, ls="-" if fill == colour else ":", zorder=3)
-        axis.scatter(*text_M2[text], s=60, marker="s", color=fill, edgecolor=colour, lw=1.6, zorder=4)
-        axis.scatter(*prot_N2[protein], s=60, marker="o", color=fill, edgecolor=colour, lw=1.6, zorder=5)
+        axis.scatter(*text_M2[text], s=size, marker="s", color=fill, edgecolor=colour, lw=1.6, zorder=4)
+        axis.scatter(*prot_N2[protein], s=size, marker="o", color=fill, edgecolor=colour, lw=1.6, zorder=5)
 
 
 def _enlarge(axis, places, case):

@@ -7,7 +7,7 @@ __all__ = ['NUMBERS', 'CheckpointError', 'published_parts', 'published_state', '
            'find_towers', 'tower_config', 'find_weights', 'base_config']
 
 # %% ../nbs/02e_published.ipynb #c004
-import re
+import re, warnings
 from collections import Counter
 from pathlib import Path
 import torch
@@ -173,8 +173,13 @@ def base_config(
     towers: dict,  # from `find_towers`
     state: dict,   # published name -> tensor
 ) -> dict:         # entries for ProTrekConfig
-    "Derive the configuration of the whole model."
-    towers = {k: f for k, f in towers.items() if k != "structure" or any(n.startswith("3.") for n in state)}
+    "Derive the configuration of the whole model; a described structure tower without weights is left out with a warning."
+    third = any(n.startswith("3.") for n in state)
+    if third and "structure" not in towers:
+        raise CheckpointError("the file has weights of a structure encoder (3.), but no folder with its config.json and vocab.txt was found")
+    if "structure" in towers and not third:
+        warnings.warn(f"the weights have no structure encoder (3.), though {Path(towers['structure']).name} describes one: loaded without", stacklevel=2)
+    towers = {k: f for k, f in towers.items() if k != "structure" or third}
     widths = Counter(v.shape[0] for n, v in state.items() if re.fullmatch(r"[123]\.out\.(weight|bias)", n) and v.dim())
     heads = [k for k in towers if any(n.startswith(f"{NUMBERS[k]}.model.lm_head.") for n in state)]
     temperature = state.get("0")

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['Words', 'Table', 'Picture', 'Section', 'MAIN', 'ABSENT', 'BARS', 'CHOICES', 'DRIFT', 'TEMPERATURE', 'absent',
-           'with_interval', 'main_table', 'finding_title', 'accuracy_picture', 'found_section', 'example_section',
-           'decision_table', 'decision_section', 'score_section', 'retrieval_section', 'control_section',
-           'drift_blocks', 'split_section', 'run_vectors', 'map_cases', 'map_section', 'kept_epoch', 'validation_words',
-           'history_section', 'made_section', 'mining_blocks']
+           'with_interval', 'main_table', 'finding_title', 'accuracy_picture', 'retrieval_words', 'found_section',
+           'example_section', 'decision_table', 'decision_section', 'score_section', 'retrieval_section',
+           'control_section', 'drift_blocks', 'split_section', 'run_vectors', 'map_cases', 'map_section', 'kept_epoch',
+           'validation_words', 'history_section', 'made_section', 'mining_blocks']
 
 # %% ../nbs/07e_sections.ipynb #c003
 from collections import namedtuple
@@ -19,7 +19,7 @@ from .core import read_json, read_table
 from .eval import pair_outcomes
 from .figures import percent, plot_accuracy, plot_controls, plot_history, plot_scores, roc_area, styled
 from .findings import NAMES, certificate_words, gain_sentence, headline
-from .maps import centred, draw_cases, plot_map, shared_map
+from .maps import LAYOUTS, centred, draw_cases, plot_map, shared_map
 from .mining import MiningReport, plot_twin
 
 # %% ../nbs/07e_sections.ipynb #c008
@@ -32,7 +32,8 @@ def absent(what): return Words(f"Not in this run folder: {what}.")
 
 # %% ../nbs/07e_sections.ipynb #c010
 MAIN = ("twins one_way", "twins group", "twins first_direction", "twins roc_auc", "easy one_way",
-        "retrieval component protein_to_text hit_at_1", "retrieval component text_to_protein hit_at_1", "retrieval text protein_to_text mrr", "retrieval text text_to_protein mrr")
+        "retrieval component protein_to_text hit_at_1", "retrieval component text_to_protein hit_at_1",
+        "retrieval component protein_to_text map", "retrieval component text_to_protein map", "retrieval text protein_to_text mrr", "retrieval text text_to_protein mrr")
 ABSENT = "not measured"
 
 
@@ -93,6 +94,16 @@ def accuracy_picture(
     return [Picture("1_accuracy", plot_accuracy(rows, finding_title(found), dress(found.long) if seeds > 1 else None), caption)]
 
 # %% ../nbs/07e_sections.ipynb #c020
+def retrieval_words(found):
+    "Say what became of general retrieval, for better or worse."
+    value, said = found.summary.set_index(["model", "metric"])["value"], []
+    key = "retrieval component protein_to_text "
+    if not all((model, key + score) in value for model in found.models for score in ("hit_at_1", "map")): return []
+    for score, what, form in (("hit_at_1", "first hit right", percent), ("map", "mean average precision", "{:.3f}".format)):
+        said.append(f"{what}: " + ", ".join(f"{model} {form(value[model, key + score])}" for model in found.models))
+    return [Words("General retrieval, from a protein to the texts of its family. " + "; ".join(said)[:1].upper() + "; ".join(said)[1:] + ".")]
+
+
 def found_section(
     found,       # `Findings`
 ) -> Section:
@@ -102,6 +113,7 @@ def found_section(
     for label in found.labels:
         rows = [(found.gain(label, metric), what) for metric, what in said]
         words += [Words((f"{label}. " if len(found.labels) > 1 else "") + gain_sentence(gain, what)) for gain, what in rows if gain is not None]
+    words += retrieval_words(found)
     clean = all(run.certificate["clean"] for run in found.runs)
     seen = "Every number is of proteins unrelated to those of training: the splits are certified." if clean else "THE SPLITS ARE NOT CLEAN, so these numbers are too good; see below."
     words.append(Words(f"Guessing would give 50 % for one text and 25 % for both. {seen}"))
@@ -176,8 +188,8 @@ def retrieval_section(
 
 # %% ../nbs/07e_sections.ipynb #c038
 DRIFT = dict(self_cosine="mean cosine of a protein's vector before and after", cka="linear CKA of the protein vectors, 1 is the same shape",
-             neighbour_overlap="share of a protein's nearest neighbours kept", structure_alignment_before="cosine of sequence and structure vectors, before",
-             structure_alignment_after="the same, after", structure_hit_at_1_before="structure found first from its sequence, before", structure_hit_at_1_after="the same, after")
+             neighbour_overlap="share of a protein's nearest neighbours kept", structure_alignment_before="cosine of sequence and structure vectors, before", structure_alignment_after="cosine of sequence and structure vectors, after",
+             structure_hit_at_1_before="structure found first from its sequence, before", structure_hit_at_1_after="structure found first from its sequence, after")
 TEMPERATURE = dict(model="model", temperature="temperature", mean_cosine="mean cosine of right pairs", mean_scaled="mean cosine / temperature of right pairs",
                    threshold_as_cosine="a scaled score of 10 is a cosine of", share_above="share of right pairs above it")
 
@@ -195,7 +207,7 @@ def control_section(
     title = "Without reading, no scorer tells twins apart in both directions" if not len(outside) else f"{len(outside)} of {len(both)} controls for both directions fire"
     words = Words(f"A scorer that cannot see the text, one that cannot see the sequence, and the model with other pairs' texts must all be at one half, within 0.45 to 0.55, "
                   f"when pairs are judged in both directions: {len(both) - len(outside)} of {len(both)} are. What fires in one direction only is the reason why one direction is not trusted.")
-    table = Table("controls", controls.assign(value=[with_interval(r.value, r.low, r.high) for r in controls.itertuples()]).drop(columns=["low", "high"]), "All controls.")
+    table = Table("controls", controls.assign(value=[with_interval(r.value, r.low, r.high) for r in controls.itertuples()], fires=["yes" if f else "no" for f in controls["fires"]]).drop(columns=["low", "high"]), "All controls.")
     caption = f"Controls of {run.name}. Grey: 0.45 to 0.55. Red ring: outside, and the interval excludes one half."
     return Section("Controls", [words, Picture("6_controls", plot_controls(controls, title, len(run.scores("tuned"))), caption), table, *drift_blocks(run)])
 
@@ -203,7 +215,8 @@ def control_section(
 def drift_blocks(run):
     "Tabulate how far the vectors moved."
     blocks, drift, temperature = [], run.metrics.get("drift"), run.metrics.get("temperature")
-    if drift: blocks.append(Table("drift", pd.DataFrame([dict(measure=DRIFT.get(k, k), value=f"{v:.3f}") for k, v in drift.items()]), "How far training moved the space."))
+    known = [k for k in DRIFT if k in (drift or {})]
+    if known: blocks.append(Table("drift", pd.DataFrame([dict(measure=DRIFT[k], value=f"{drift[k]:.3f}") for k in known]), "How far training moved the space."))
     if temperature: blocks.append(Table("temperature", pd.DataFrame(temperature).rename(columns=TEMPERATURE).round(3).astype(str), "The temperature, and scores as cosine and as cosine / temperature."))
     return blocks or [absent("drift")]
 
@@ -237,7 +250,7 @@ def map_cases(run, pairs, row_of):
         for model, label in (("base", run.base_label), ("tuned", run.label)):
             scores = run.scores(model)
             outcome = pair_outcomes(scores[(scores["anchor_id"] == pair["anchor_id"]) & (scores["hard_neg_id"] == pair["hard_neg_id"])]).iloc[0]
-            judged[label] = f"{ {0: 'no text', 0.5: 'one text', 1: 'both texts'}.get(outcome['one_way'], 'tied') } right\nmargin {outcome['margin']:+.2f}"
+            judged[label] = f"{ {0: 'no text', 0.5: 'one text', 1: 'both texts'}.get(outcome['one_way'], 'tied') } right\nmargin {outcome['margin']:+.3f}"
         cases.append(dict(name=f"{pair['anchor_id']} / {pair['hard_neg_id']}", note=judged, sequence=[row_of["sequence"][pair[f"{s}_seq"]] for s in sides], text=[row_of["text"][pair[f"{s}_text"]] for s in sides]))
     return cases
 
@@ -258,7 +271,7 @@ def map_section(
     cases = map_cases(run, chosen, {kind: {s: keep[kind].index(row) for s, row in rows.items() if row in set(keep[kind])} for kind, rows in row_of.items()})
     right = {label: sum(case["note"][label].startswith("both") for case in cases) for label in named.values()}
     caption = (f"{len(cases)} twin pairs of different families, drawn at random (seed {run.seed}) among {len(pairs):,} of the test split without a look at any score, and "
-               f"{len(drawn) - len(cases)} more in grey. One {method} layout for both models, so positions can be compared; the mean of each cloud is subtracted. Distances in such a map are only roughly those of the vectors.")
+               f"{len(drawn) - len(cases)} more in grey. One {LAYOUTS[method]} layout for both models, so positions can be compared; the mean of each cloud is subtracted. Distances in such a map are only roughly those of the vectors.")
     headline = f"Of {len(cases)} pairs drawn at random, both texts find their protein in " + ", ".join(f"{n} ({label})" for label, n in right.items())
     texts = Table("map_pairs", chosen[["anchor_id", "anchor_text", "hard_neg_id", "hard_neg_text"]].rename(columns=dict(anchor_id="A", anchor_text="text of A", hard_neg_id="B", hard_neg_text="text of B")), "The pairs of the map.")
     return Section(title, [Picture("4_map", plot_map(places, cases, headline, method), caption), texts])
@@ -289,7 +302,7 @@ def history_section(
     last = f"{run.history['epoch'].max():g}"
     single = f"Weights of epoch {kept[run.name]:g} of {last} kept" if kept[run.name] else f"Training until epoch {last}"
     title = single if len(found.runs) == 1 else f"Validation in {len(found.runs)} runs"
-    figure = plot_history({run.name: run.history for run in found.runs}, title + (f"; twins: {words}" if words else ""), {n: k for n, k in kept.items() if k}, {run.name: run.label for run in found.runs})
+    figure = plot_history({run.name: run.history for run in found.runs}, title + (f"; twins on validation: {words}" if words else ""), {n: k for n, k in kept.items() if k}, {run.name: run.label for run in found.runs})
     return Section("The course of training", [Picture("5_history", figure, "Training loss and accuracy on the validation split. The test split plays no part in the choice of the epoch.")])
 
 # %% ../nbs/07e_sections.ipynb #c058

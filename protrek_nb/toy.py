@@ -240,7 +240,7 @@ def write_text(
 @dataclass(frozen=True)
 class WorldRules:
     "The size and the seeds of a toy world."
-    families: int = 320       # families in the benchmark world
+    families: int = 640       # families in the benchmark world
     members: int = 3          # proteins in each of them
     general_families: int = 4000 # families in the general world, one protein each
     seed: int = 0             # of everything but the stock
@@ -292,10 +292,14 @@ def make_world(
 ) -> dict:                         # `proteins`: the curated benchmark; `general`: the propagated world
     "Make the two protein tables of a toy world; no combination of parts is in both."
     stock, rng, taken = make_stock(rules.stock_seed), np.random.default_rng(rules.seed), set()
-    def rows(prefix, n, members, curated):
-        families = (draw_family(f"{prefix}{i + 1:04d}", LOOPS[i % len(LOOPS)], stock, rng, taken) for i in range(n))
-        return pd.DataFrame([row for family in families for row in make_family_rows(family, members, stock, curated, rng)])
-    return dict(proteins=rows("F", rules.families, rules.members, True), general=rows("G", rules.general_families, 1, False))
+    def rows(prefix, numbers, members, curated):
+        families = (draw_family(f"{prefix}{i + 1:04d}", LOOPS[i % len(LOOPS)], stock, rng, taken) for i in numbers)
+        return [row for family in families for row in make_family_rows(family, members, stock, curated, rng)]
+    half = rules.families // 2
+    proteins = rows("F", range(half), rules.members, True)
+    general = rows("G", range(rules.general_families), 1, False)
+    proteins += rows("F", range(half, rules.families), rules.members, True)
+    return dict(proteins=pd.DataFrame(proteins), general=pd.DataFrame(general))
 
 # %% ../nbs/toy.ipynb #c067
 def toy_path() -> Path:
@@ -308,7 +312,7 @@ def write_toy(
 ) -> Path:          # the file written
     "Write the benchmark world with default rules; always the same bytes."
     path = Path(path or toy_path())
-    write_table(path, make_world(WorldRules(general_families=0))["proteins"])
+    write_table(path, make_world()["proteins"])
     return path
 
 # %% ../nbs/toy.ipynb #c070

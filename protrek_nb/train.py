@@ -179,7 +179,7 @@ def evaluate_model(
     hard, easy, scored = score_split(model, test)
     retrieval = {label: table_retrieval(scored, test.table, label=label) for label in ("component", "text")}
     result = dict(easy=evaluate_twins(easy, cluster="anchor_component", n=1000, seed=seed), retrieval=retrieval, predictions=pd.concat([hard, easy]),
-                  scored=scored, hard=hard, temperature=float(model.temperature))
+                  scored=scored, hard=hard, temperature=float(model.temperature.detach()))
     if not len(hard): return result
     twins = evaluate_twins(hard, valid_hard if len(valid_hard) else None, cluster="component", n=1000, seed=seed)
     return dict(result, twins=twins, controls=run_controls(model, found))

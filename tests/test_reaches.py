@@ -28,9 +28,9 @@ def part(tiny_data):
 
 
 @pytest.fixture(scope="module")
-def base(tiny_run, part):
+def base(tiny_run, tiny_data):
     "Make a fresh copy of the small model."
-    return lambda: train.load_base(tiny_run, part.table)
+    return lambda: train.load_base(tiny_run, tiny_data.table)
 
 
 def plan_of(part, epochs=1, **changes):
@@ -194,6 +194,14 @@ def test_structure_of_twins(tiny_run, tiny_data, base, tmp_path, monkeypatch):
     assert moved >= {"sequence", "text", "structure"}
 
 
+def test_structure_that_is_not_there(part):
+    "A recipe with 3Di strings and a table without them is refused in words."
+    table = part.table.assign(structure_3di=[""] + part.table.structure_3di.tolist()[1:])
+    for lacking in (table, table.drop(columns="structure_3di")):
+        with pytest.raises(ValueError, match="training proteins have none: complete the column structure_3di"):
+            BatchPlan(part.pairs, replay_rows(lacking), replace(BASE, structure=True), 1, seed=0)
+
+
 @follows("lora_rank")
 def test_lora_rank(tiny_run, tiny_data, base, tmp_path, monkeypatch):
     "Adapters of that rank are trained: each linear layer moves by a matrix of at most that rank, all else in the encoders stays; checkpoints can be read."
@@ -243,7 +251,7 @@ def test_text_difference_reaches_the_miner(tiny_run, tiny_table):
 
 def test_max_identity_reaches_split_and_certificate(tiny_run, tiny_table):
     "The certificate is for the identity that was asked for."
-    assert train.prepare(replace(tiny_run, max_identity=0.4), tiny_table).certificate["max_identity"] == 0.4
+    assert train.prepare(replace(tiny_run, max_identity=0.4), tiny_table).certificate["threshold"] == 0.4
 
 
 def test_seed_reaches_split_batches_and_model(tiny_run, tiny_table):
