@@ -1,0 +1,62 @@
+"""The command of the README, as a person types it in the project's root."""
+import json
+import shutil
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+from protrek_nb.core import RunDir, read_json, read_table
+
+
+def papermill(out, *parameters, seconds=300):
+    "Run the page with parameters; give exit code and all that was printed."
+    tool = Path(sys.executable).with_name("papermill")
+    done = subprocess.run([tool, "nbs/05_train.ipynb", str(out), *parameters], cwd=ROOT, capture_output=True, text=True, timeout=seconds)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def name():
+    "A run name that nobody else has; what was written under it is removed."
+    name = f"pytest-{uuid.uuid4().hex[:8]}"
+    yield name
+    for path in (ROOT / "reports").glob(f"**/{name}*"):
+        if path.is_dir(): shutil.rmtree(path)
+        elif path.exists(): path.unlink()
+
+
+def test_the_line_ends_with_a_complete_run(name, tiny_path, tmp_path):
+    "`-p epochs 1` on a small table: exit code 0, a run folder with everything a report needs, and the page says where it is."
+    code, said = papermill(tmp_path / "out.ipynb", "-p", "epochs", "1", "-p", "base", "small", "-p", "data", str(tiny_path), "-p", "name", name)
+    assert code == 0, said[-3000:]
+    run = RunDir.open(ROOT / "reports" / "runs" / name)
+    there = {p.name for p in run.path.iterdir()}
+    assert there >= {"params.json", "history.csv", "metrics.json", "predictions.parquet", "certificate.json", "checkpoints", "log.txt", "rejected.csv", "model"}
+    params = read_json(run.params_path)
+    assert params["params"]["epochs"] == 1 and params["params"]["data"] == str(tiny_path), "the parameters of the line reached the run"
+    assert params["data_hash"] and params["environment"]["packages"]["torch"]
+    assert len(read_table(run.history_path)) == 1 and read_json(run.certificate_path)["clean"]
+    assert {row["model"] for row in read_json(run.metrics_path)["twins"]} == {"base", "tuned"}
+    assert {p.suffix for p in (ROOT / "reports").glob(f"{name}*/report.*")} == {".html", ".md"}
+    outputs = [o for cell in json.loads((tmp_path / "out.ipynb").read_text())["cells"] for o in cell.get("outputs", [])]
+    assert f"reports/runs/{name}" in json.dumps(outputs), "the page says where the run folder is"
+    assert not (ROOT / "out.ipynb").exists() or (ROOT / "out.ipynb").stat().st_mtime < (tmp_path / "out.ipynb").stat().st_mtime
+
+
+def test_a_misspelt_parameter_stops_the_run(name, tmp_path):
+    "`-p epoch 30` ends with an error that gives the right name and the list of names; no run folder appears."
+    code, said = papermill(tmp_path / "out.ipynb", "-p", "epoch", "30", "-p", "name", name)
+    assert code != 0 and "no parameter epoch (did you mean epochs?)" in said
+    assert "Parameters: name, data, base, recipe, epochs" in said
+    assert not (ROOT / "reports" / "runs" / name).exists()
+
+
+def test_a_parameter_of_the_wrong_type_stops_the_run(name, tmp_path):
+    "`-p epochs thirty` ends with an error that gives name, value and the type that is wanted."
+    code, said = papermill(tmp_path / "out.ipynb", "-p", "epochs", "thirty", "-p", "name", name)
+    assert code != 0 and "epochs = 'thirty' is a str" in said and "takes int" in said
+    assert not (ROOT / "reports" / "runs" / name).exists()
