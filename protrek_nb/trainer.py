@@ -5,13 +5,15 @@
 # %% auto #0
 __all__ = ['shuffled', 'deal', 'BatchPlan', 'with_structures', 'flip', 'replay_rows', 'world', 'restore_order', 'embed',
            'checkpoints', 'newest_checkpoint', 'prune', 'no_dropout', 'arguments', 'out_of_patience', 'FollowEpoch',
-           'TwinTrainer', 'first', 'wait_for_all', 'publish']
+           'TwinTrainer', 'first', 'full_disk_explained', 'wait_for_all', 'publish']
 
 # %% ../nbs/05b_trainer.ipynb #c003
+import errno
 import math
 import os
 import shutil
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -292,6 +294,19 @@ def _determine_best_metric(self, metrics, trial=None):
 TwinTrainer._determine_best_metric = _determine_best_metric
 
 # %% ../nbs/05b_trainer.ipynb #c044
+@contextmanager
+def full_disk_explained(
+    hidden:Path, # the folder that is being written; removed when the disk is full
+):
+    "Turn the several errors that libraries raise on a full disk into one OSError that says what to do."
+    try: yield
+    except Exception as e:
+        if "No space left" not in str(e) and shutil.disk_usage(hidden.parents[1]).free > 2**20: raise
+        shutil.rmtree(hidden, ignore_errors=True)
+        raise OSError(errno.ENOSPC, f"the disk is full while writing {hidden.name}: free space (old runs under reports/runs are a good start) and resume "
+                                    f"the run; the checkpoints in {hidden.parents[1]} are complete") from e
+
+# %% ../nbs/05b_trainer.ipynb #c045
 def wait_for_all(): # returns when every process has come here; at once where there is one
     "Wait for the other processes."
     if world()[1] > 1: dist.barrier()
@@ -307,15 +322,16 @@ def publish(
     os.replace(hidden, path)
     prune(path.parent, best_step)
 
-# %% ../nbs/05b_trainer.ipynb #c045
+# %% ../nbs/05b_trainer.ipynb #c046
 def _save_checkpoint(self, model, trial=None):
     folder, name = Path(self.args.output_dir), f"checkpoint-{self.state.global_step}"
     hidden = Path(self._get_output_dir(trial)) / name
     if self.args.should_save: shutil.rmtree(hidden, ignore_errors=True)
     wait_for_all()
-    Trainer._save_checkpoint(self, model, trial)
-    wait_for_all()
-    if self.args.should_save: publish(hidden, folder / name, self.state.best_global_step)
+    with full_disk_explained(hidden):
+        Trainer._save_checkpoint(self, model, trial)
+        wait_for_all()
+        if self.args.should_save: publish(hidden, folder / name, self.state.best_global_step)
     wait_for_all()
 
 def _get_output_dir(self, trial=None): return str(Path(self.args.output_dir) / ".incomplete")
