@@ -7,7 +7,7 @@ LINKS := $(if $(UV_FIND_LINKS),$(UV_FIND_LINKS),$(PIP_FIND_LINKS))
 EPOCHS ?= 30
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: env train test check lint notebooks suite data base real study bench docs clean
+.PHONY: env train test check notebooks suite data base study clean
 
 env: $(VENV)/.made  ## the environment, with pinned versions
 
@@ -33,6 +33,15 @@ notebooks: env  ## every notebook from top to bottom
 
 suite: env  ## lint, papermill, checkpoints, resume, parity, bad input
 	$(BIN)/python -m pytest -q tests
+
+data: env  ## write the toy table again: always the same bytes
+	$(BIN)/python -m protrek_nb.toy
+
+base: env  ## pretrain the toy base model again (about ten minutes on two cores)
+	$(BIN)/python -m protrek_nb.base
+
+study: env  ## the toy run with five seeds and two recipes, one row each in benchmarks/results/toy_study.csv
+	$(BIN)/python benchmarks/toy_study.py
 
 clean:
 	rm -rf $(VENV) out*.ipynb reports/runs _docs _proc build dist *.egg-info
