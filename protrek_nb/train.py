@@ -242,7 +242,9 @@ def history(
     "Turn the trainer's log into a table."
     rows = pd.DataFrame(log).groupby("step", sort=True).first().reset_index()
     rows.columns = [c.removeprefix("eval_") for c in rows.columns]
-    return rows[[c for c in rows.columns if not c.startswith(("train_run", "train_samples", "train_steps", "total_"))]].dropna(subset=["epoch"])
+    first = ["step", "epoch", "loss", "learning_rate", "grad_norm"]
+    rest = sorted(c for c in rows if c not in first and not c.startswith(("train_run", "train_samples", "train_steps", "total_")))
+    return rows[[c for c in first if c in rows] + rest].dropna(subset=["epoch"])
 
 # %% ../nbs/05_train.ipynb #c038
 def save_results(

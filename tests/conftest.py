@@ -48,3 +48,9 @@ def tiny_data(tiny_run):
     "The small table, mined and split."
     from protrek_nb.train import load_table, prepare
     return prepare(tiny_run, load_table(tiny_run))
+
+
+def pytest_sessionfinish():
+    "Wait for the server that other processes were forked from: no process outlives the tests."
+    from multiprocessing.forkserver import _forkserver
+    getattr(_forkserver, "_stop", lambda: None)()

@@ -12,11 +12,17 @@ from conftest import ROOT
 from protrek_nb.core import RunDir, read_json, read_table
 
 
-def papermill(out, *parameters, seconds=300):
-    "Run the page with parameters; give exit code and all that was printed."
+def begin(out, *parameters):
+    "Start the page with parameters."
     tool = Path(sys.executable).with_name("papermill")
-    done = subprocess.run([tool, "nbs/05_train.ipynb", str(out), *parameters], cwd=ROOT, capture_output=True, text=True, timeout=seconds)
-    return done.returncode, done.stdout + done.stderr
+    return subprocess.Popen([tool, "nbs/05_train.ipynb", str(out), *parameters], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def end(process, seconds=240):
+    "Wait for the page; give exit code and all that was printed."
+    try: said, _ = process.communicate(timeout=seconds)
+    finally: process.kill()
+    return process.returncode, said
 
 
 @pytest.fixture
@@ -31,7 +37,7 @@ def name():
 
 def test_the_line_ends_with_a_complete_run(name, tiny_path, tmp_path):
     "`-p epochs 1` on a small table: exit code 0, a run folder with everything a report needs, and the page says where it is."
-    code, said = papermill(tmp_path / "out.ipynb", "-p", "epochs", "1", "-p", "base", "small", "-p", "data", str(tiny_path), "-p", "name", name)
+    code, said = end(begin(tmp_path / "out.ipynb", "-p", "epochs", "1", "-p", "base", "small", "-p", "data", str(tiny_path), "-p", "name", name))
     assert code == 0, said[-3000:]
     run = RunDir.open(ROOT / "reports" / "runs" / name)
     there = {p.name for p in run.path.iterdir()}
@@ -47,16 +53,11 @@ def test_the_line_ends_with_a_complete_run(name, tiny_path, tmp_path):
     assert not (ROOT / "out.ipynb").exists() or (ROOT / "out.ipynb").stat().st_mtime < (tmp_path / "out.ipynb").stat().st_mtime
 
 
-def test_a_misspelt_parameter_stops_the_run(name, tmp_path):
-    "`-p epoch 30` ends with an error that gives the right name and the list of names; no run folder appears."
-    code, said = papermill(tmp_path / "out.ipynb", "-p", "epoch", "30", "-p", "name", name)
-    assert code != 0 and "no parameter epoch (did you mean epochs?)" in said
-    assert "Parameters: name, data, base, recipe, epochs" in said
-    assert not (ROOT / "reports" / "runs" / name).exists()
-
-
-def test_a_parameter_of_the_wrong_type_stops_the_run(name, tmp_path):
-    "`-p epochs thirty` ends with an error that gives name, value and the type that is wanted."
-    code, said = papermill(tmp_path / "out.ipynb", "-p", "epochs", "thirty", "-p", "name", name)
-    assert code != 0 and "epochs = 'thirty' is a str" in said and "takes int" in said
+def test_a_wrong_parameter_stops_the_run(name, tmp_path):
+    "A misspelt name is answered with the right one and the list of names, a wrong type with name, value and type; no run folder appears."
+    wrong = {"epoch": "30", "epochs": "thirty"}
+    begun = [begin(tmp_path / f"{key}.ipynb", "-p", key, value, "-p", "name", name) for key, value in wrong.items()]
+    (misspelt, said_names), (mistyped, said_type) = (end(process) for process in begun)
+    assert misspelt != 0 and "no parameter epoch (did you mean epochs?)" in said_names and "Parameters: name, data, base, recipe, epochs" in said_names
+    assert mistyped != 0 and "epochs = 'thirty' is a str" in said_type and "takes int" in said_type
     assert not (ROOT / "reports" / "runs" / name).exists()

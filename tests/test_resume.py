@@ -29,6 +29,13 @@ def go_on(run, folder):
     return helpers.fit(replace(run, resume=str(folder)), folder.parent)
 
 
+def spoil(path):
+    "Change one bit of a file near its end, where the weights are."
+    raw = bytearray(path.read_bytes())
+    raw[-100] ^= 1
+    path.write_bytes(raw)
+
+
 @pytest.mark.parametrize("moment", helpers.MOMENTS)
 def test_a_killed_run_goes_on_bit_by_bit(moment, tiny_run, whole, tmp_path):
     "A run that is killed, also in the middle of writing a checkpoint, ends with the weights of the run that was not."
@@ -45,9 +52,7 @@ def test_a_damaged_checkpoint_is_passed_over(tiny_run, whole, tmp_path):
     shutil.copytree(whole.path, folder)
     (folder / "metrics.json").unlink()
     step, newest = trainer.checkpoints(folder / "checkpoints")[-1]
-    raw = bytearray((newest / "model.safetensors").read_bytes())
-    raw[-100] ^= 1
-    (newest / "model.safetensors").write_bytes(raw)
+    spoil(newest / "model.safetensors")
     resumed = go_on(tiny_run, folder)
     log = resumed.log_path.read_text()
     assert f"checkpoint at step {step} is damaged and is passed over" in log and "model.safetensors" in log
@@ -59,6 +64,20 @@ def test_a_finished_run_can_be_resumed_and_stays_as_it_is(tiny_run, whole, tmp_p
     "Resuming what is finished trains nothing and changes nothing."
     shutil.copytree(whole.path, tmp_path / "tiny")
     assert_same(go_on(tiny_run, tmp_path / "tiny"), whole)
+
+
+def test_a_damaged_best_checkpoint_is_not_used(tiny_run, tiny_data, tmp_path, monkeypatch):
+    "The checkpoint that a run ends with is verified when it is read: a damaged one is an error that names it, never a result."
+    monkeypatch.setitem(helpers.RECIPES, "tiny", replace(helpers.RECIPES["tiny"], keep="best"))
+    scores = iter([0.9, 0.6, 0.5])
+    def validate(model):
+        score = next(scores)
+        if score == 0.6: spoil(run_dir.checkpoints_dir / "checkpoint-4" / "model.safetensors")
+        return dict(score=score)
+    monkeypatch.setattr(train, "validator", lambda part: validate)
+    run_dir = RunDir.create("tiny", tmp_path)
+    with pytest.raises(ValueError, match="checkpoint-4.*content has changed"):
+        train.train_model(tiny_run, train.load_base(tiny_run, tiny_data.table), tiny_data, run_dir, helpers.quiet)
 
 
 def test_a_run_goes_on_only_with_its_own_parameters(tiny_run, whole, tmp_path):

@@ -1,0 +1,91 @@
+"""A page opens and runs in JupyterLab, in a real browser."""
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.request
+import uuid
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+
+CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+PAGE = "core.ipynb"
+
+
+@pytest.fixture
+def lab(tmp_path):
+    "JupyterLab on a copy of the page; gives its address, its token and the copy."
+    pytest.importorskip("playwright", reason="playwright is not installed: pip install playwright")
+    if CHROMIUM is None: pytest.skip("no chromium on this machine: apt-get install chromium")
+    (tmp_path / "nbs").mkdir()
+    for name in ("settings.ini", f"nbs/{PAGE}"): shutil.copy(ROOT / name, tmp_path / name)
+    copy, token = tmp_path / "nbs" / PAGE, uuid.uuid4().hex
+    notebook = json.loads(copy.read_text(encoding="utf-8"))
+    for cell in notebook["cells"]: cell.update(outputs=[], execution_count=None) if cell["cell_type"] == "code" else None
+    copy.write_text(json.dumps(notebook), encoding="utf-8")
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    env = dict(os.environ, JUPYTER_CONFIG_DIR=str(tmp_path / "config"), JUPYTER_RUNTIME_DIR=str(tmp_path / "runtime"), JUPYTER_DATA_DIR=str(tmp_path / "data"),
+               IPYTHONDIR=str(tmp_path / "ipython"), PYTHONPATH=os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    with open(tmp_path / "lab.log", "w") as log:
+        server = subprocess.Popen([sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
+                                   f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={tmp_path}", "--LabApp.news_url=None"], env=env, stdout=log, stderr=log)
+    try: yield f"http://127.0.0.1:{port}", token, copy
+    finally:
+        server.terminate()
+        try: server.wait(20)
+        except subprocess.TimeoutExpired: server.kill(); server.wait()
+
+
+def answers(address, token):
+    "Tell whether the server is up."
+    try: return urllib.request.urlopen(f"{address}/api/status?token={token}", timeout=2).status == 200
+    except OSError: return False
+
+
+def wait(page, ready, seconds, what):
+    "Let the browser go on until something is so."
+    for _ in range(int(seconds * 2)):
+        if ready(): return
+        page.wait_for_timeout(500)
+    raise AssertionError(f"waited {seconds} s for {what}")
+
+
+def code_cells(path):
+    return [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
+
+
+@pytest.mark.timeout(240)
+def test_a_page_runs_in_jupyterlab(lab):
+    "Open core.ipynb, run all cells, save: every code cell was executed, in order, and none ended in an error."
+    from playwright.sync_api import sync_playwright
+    address, token, copy = lab
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport=dict(width=1400, height=900))
+        wait(page, lambda: answers(address, token), 60, "the server")
+        page.goto(f"{address}/lab/workspaces/{uuid.uuid4().hex}/tree/nbs/{PAGE}?token={token}")
+        page.get_by_role("heading", name="Core").first.wait_for(timeout=60_000)
+
+        def kernel():
+            sessions = json.load(urllib.request.urlopen(f"{address}/api/sessions?token={token}", timeout=5))
+            return any(s["kernel"] and s["kernel"]["execution_state"] == "idle" for s in sessions)
+        wait(page, kernel, 60, "the kernel")
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+
+        def saved():
+            page.keyboard.press("Control+s")
+            return all(cell["execution_count"] for cell in code_cells(copy)) or any(o["output_type"] == "error" for c in code_cells(copy) for o in c["outputs"])
+        wait(page, saved, 120, "all cells")
+        browser.close()
+    cells = code_cells(copy)
+    assert [o["evalue"] for cell in cells for o in cell["outputs"] if o["output_type"] == "error"] == []
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
