@@ -317,8 +317,12 @@ def table_retrieval(
     table: pd.DataFrame,  # protein table: sequence, text and the label column
     label: str = "text",  # column whose equal values make a text right for a protein
     ks: tuple = (1, 5, 10),  # cut-offs
-) -> pd.DataFrame:  # rows protein_to_text and text_to_protein; mrr, map, recall_at_k, hit_at_k, n, n_without
+    cluster: str = None,  # column whose equal values are resampled together, for intervals; None: no intervals
+    n: int = 2000,  # bootstrap replicates
+    seed: int = 0,  # of the bootstrap
+) -> pd.DataFrame:  # rows protein_to_text and text_to_protein; mrr, map, recall_at_k, hit_at_k, n, n_without; with a cluster also x_low and x_high
     "Score retrieval in both directions over a protein table."
     keep_N, keep_M = (np.flatnonzero(pd.Index(all_).isin(table[c])) for all_, c in ((scored.sequences, "sequence"), (scored.texts, "text")))
     sequences, texts = [scored.sequences[i] for i in keep_N], [scored.texts[i] for i in keep_M]
-    return retrieval_both(scored.prot_ND[keep_N], scored.text_MD[keep_M], table_relevance(table, sequences, texts, label), ks)
+    clusters = None if cluster is None else [table.drop_duplicates(c).set_index(c)[cluster][strings].to_numpy() for c, strings in (("sequence", sequences), ("text", texts))]
+    return retrieval_both(scored.prot_ND[keep_N], scored.text_MD[keep_M], table_relevance(table, sequences, texts, label), ks, clusters=clusters, n=n, seed=seed)

@@ -155,7 +155,7 @@ def distill_term(
     rows = general_rows(batch)
     apart = ~same(rows["component"]) | torch.eye(len(rows["text"]), dtype=torch.bool, device=rows["text"].device)
     scores = [cosine_logits(e["sequence"][rows["sequence"]], e["text"][rows["text"]], 1.0) for e in (student, teacher)]
-    return distill_similarity(*scores, float(temperature), apart)
+    return distill_similarity(*scores, float(torch.as_tensor(temperature).detach()), apart)
 
 # %% ../nbs/05a_recipes.ipynb #c030
 def objective(

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from .intervals import paired_test
+from .intervals import bootstrap_share, paired_test
 
 # %% ../nbs/06a_retrieval.ipynb #c006
 def relevance_from_labels(
@@ -122,29 +122,41 @@ def retrieval(
     relevance_NM,  # (N, M) bool, dense or sparse
     ks: tuple = (1, 5, 10),  # cut-offs
     chunk: int = 512,  # queries ranked at a time
-) -> dict:  # mrr, map, recall_at_k, hit_at_k for each k, n (queries scored), n_without (queries without a relevant target)
+    cluster=None,  # label of each query, such as its family; given, each score gets the ends of its 95 % interval
+    n: int = 2000,  # bootstrap replicates
+    seed: int = 0,  # of the bootstrap
+) -> dict:  # mrr, map, recall_at_k, hit_at_k for each k, perhaps x_low and x_high, n (queries scored), n_without (queries without a relevant target)
     "Mean retrieval scores over queries, ties in expectation."
     table = retrieval_per_query(query_ND, target_MD, relevance_NM, ks, chunk)
     scored = table["relevant"] > 0
     if not scored.any():
         raise ValueError(f"none of the {len(table)} queries has a relevant target: check the relevance mask")
-    means = table[scored].drop(columns="relevant").mean()
-    return {**means.to_dict(), "n": int(scored.sum()), "n_without": int((~scored).sum())}
+    scores = table[scored].drop(columns="relevant")
+    ends = {} if cluster is None else _intervals(scores, np.asarray(cluster)[scored.to_numpy()], n, seed)
+    return {**scores.mean().to_dict(), **ends, "n": int(scored.sum()), "n_without": int((~scored).sum())}
 
-# %% ../nbs/06a_retrieval.ipynb #c056
+def _intervals(scores, cluster, n, seed):
+    "Give the ends of each column's interval under names of their own."
+    found = {name: bootstrap_share(scores[name], None, cluster, n, seed) for name in scores}
+    return {f"{name}_{end}": getattr(interval, end) for name, interval in found.items() for end in ("low", "high")}
+
+# %% ../nbs/06a_retrieval.ipynb #c057
 def retrieval_both(
     prot_ND,  # (N, D) unit protein vectors
     text_MD,  # (M, D) unit text vectors
     relevance_NM,  # (N, M) bool: protein n is described by text m
     ks: tuple = (1, 5, 10),  # cut-offs
     chunk: int = 512,  # queries ranked at a time
+    clusters=None,  # (labels of the proteins, labels of the texts) for intervals, as in `retrieval`
+    n: int = 2000,  # bootstrap replicates
+    seed: int = 0,  # of the bootstrap
 ) -> pd.DataFrame:  # rows protein_to_text and text_to_protein, columns as in `retrieval`
     "Score both directions of retrieval."
-    mask = sparse.csr_array(relevance_NM, dtype=bool)
-    ways = dict(protein_to_text=(prot_ND, text_MD, mask), text_to_protein=(text_MD, prot_ND, mask.T))
-    return pd.DataFrame({name: retrieval(*way, ks, chunk) for name, way in ways.items()}).T
+    mask, (of_prot, of_text) = sparse.csr_array(relevance_NM, dtype=bool), clusters or (None, None)
+    ways = dict(protein_to_text=(prot_ND, text_MD, mask, ks, chunk, of_prot), text_to_protein=(text_MD, prot_ND, mask.T, ks, chunk, of_text))
+    return pd.DataFrame({name: retrieval(*way, n, seed) for name, way in ways.items()}).T
 
-# %% ../nbs/06a_retrieval.ipynb #c060
+# %% ../nbs/06a_retrieval.ipynb #c061
 def compare_retrieval(
     before: pd.DataFrame,  # per-query scores of the first model, from `retrieval_per_query`
     after: pd.DataFrame,  # of the second, same queries in the same order

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['REAL', 'TrainRun', 'find_path', 'load_table', 'RunData', 'prepare', 'load_base', 'general_hit', 'validator',
-           'score_split', 'run_controls', 'evaluate_model', 'measure_drift', 'train_model', 'resume_point', 'history',
-           'save_results', 'check_resume', 'open_run', 'fit', 'command']
+           'score_split', 'run_controls', 'evaluate_model', 'measure_drift', 'train_model', 'resume_point', 'load_best',
+           'tensorboard', 'history', 'save_results', 'check_resume', 'open_run', 'fit', 'command']
 
-# %% ../nbs/05_train.ipynb #c004
+# %% ../nbs/05_train.ipynb #c005
 from dataclasses import asdict, dataclass, fields, replace
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -20,12 +20,13 @@ import torch.distributed as dist
 import typer
 from accelerate import PartialState
 from safetensors.numpy import save_file
+from transformers.integrations import TensorBoardCallback
 from transformers.trainer_utils import set_seed as seed_everything
 
 from .adapt import add_lora, freeze, merge_lora
 from .certificate import certify
 from .controls import control_table, space_drift, temperature_shift
-from .core import RunDir, atomic_path, hash_table, parse_parameters, project_path, read_json, save_params, write_json, write_table
+from .core import RunDir, atomic_path, hash_table, parse_parameters, project_path, read_json, save_params, verify_sums, write_json, write_table
 from .dataset import easy_pairs
 from .eval import compare_models, evaluate_twins, index_pairs, metric_table, pair_outcomes, score_model, table_retrieval
 from .mining import mine_twins
@@ -37,7 +38,7 @@ from .tables import read_proteins, write_rejected
 from .toy import general_world, load_toy
 from .trainer import BatchPlan, TwinTrainer, arguments, newest_checkpoint, replay_rows, world
 
-# %% ../nbs/05_train.ipynb #c007
+# %% ../nbs/05_train.ipynb #c008
 @dataclass(frozen=True)
 class TrainRun:
     "Everything that decides the outcome of a run."
@@ -53,6 +54,7 @@ class TrainRun:
     max_residues: int | None = None
     max_identity: float = 0.5
     resume: str = ""
+    tensorboard: bool = False
 
     def __post_init__(self):
         if self.epochs < 1: raise ValueError(f"epochs = {self.epochs}: at least one pass over the data is needed")
@@ -62,17 +64,17 @@ class TrainRun:
     @property
     def chosen(self): return get_recipe(self.recipe, learning_rate=self.learning_rate, batch_size=self.batch_size)
 
-# %% ../nbs/05_train.ipynb #c010
+# %% ../nbs/05_train.ipynb #c011
 def find_path(
     name:str, # as a person types it
 ) -> Path:    # where it is; `name` itself where it is nowhere
     "Look for a file or folder from the working folder and from the project's root."
     return next((p for p in (Path(name).expanduser(), project_path(name)) if p.exists()), Path(name))
 
-# %% ../nbs/05_train.ipynb #c011
+# %% ../nbs/05_train.ipynb #c012
 REAL = dict(toxins=read_toxins, terpenes=read_terpenes, receptors=read_receptors, human=read_human, yeast=read_yeast) # see `sources`
 
-# %% ../nbs/05_train.ipynb #c012
+# %% ../nbs/05_train.ipynb #c013
 def load_table(
     run:TrainRun,       # says which table
     run_dir:RunDir=None,# gets `rejected.csv`
@@ -85,7 +87,7 @@ def load_table(
     if run_dir: write_rejected(table, run_dir.path)
     return table
 
-# %% ../nbs/05_train.ipynb #c015
+# %% ../nbs/05_train.ipynb #c016
 @dataclass
 class RunData:
     "What a run trains and is tested on."
@@ -97,7 +99,7 @@ class RunData:
 
     def part(self, split): return RunData(*(t[t.split == split].reset_index(drop=True) for t in (self.table, self.pairs, self.easy)), self.certificate, self.mined)
 
-# %% ../nbs/05_train.ipynb #c016
+# %% ../nbs/05_train.ipynb #c017
 def prepare(
     run:TrainRun,       # the parameters
     table:pd.DataFrame, # the proteins
@@ -112,7 +114,7 @@ def prepare(
     if not certificate["clean"]: raise ValueError(f"the splits leak: {certificate['violations']}")
     return RunData(table, pairs, easy_pairs(table, pairs if wants_twins else None, n=min(3000, 5 * len(table)), seed=run.seed), certificate, mined)
 
-# %% ../nbs/05_train.ipynb #c020
+# %% ../nbs/05_train.ipynb #c021
 def load_base(
     run:TrainRun,       # says which model
     table:pd.DataFrame, # gives a vocabulary to a new model
@@ -125,7 +127,7 @@ def load_base(
     if run.max_residues: model.max_length = run.max_residues
     return model
 
-# %% ../nbs/05_train.ipynb #c023
+# %% ../nbs/05_train.ipynb #c024
 def general_hit(
     scored,             # embeddings of a table's sequences and texts
     table:pd.DataFrame, # with `component`
@@ -133,7 +135,7 @@ def general_hit(
     "Measure how often the best match is of the right component."
     return float(table_retrieval(scored, table, label="component", ks=(1,))["hit_at_1"].mean())
 
-# %% ../nbs/05_train.ipynb #c024
+# %% ../nbs/05_train.ipynb #c025
 def validator(
     valid:RunData, # the validation split
 ):                 # function of a model, giving the numbers of an epoch
@@ -146,7 +148,7 @@ def validator(
         return dict(one_way=float(right.one_way), group=float(right.group), general_r1=hit, score=float(right.one_way + hit) / 2)
     return validate
 
-# %% ../nbs/05_train.ipynb #c027
+# %% ../nbs/05_train.ipynb #c028
 def score_split(
     model:ProTrek, # any model
     part:RunData,  # one split
@@ -157,7 +159,7 @@ def score_split(
     hard = scored.twins.kind == "hard"
     return scored.twins[hard].reset_index(drop=True), scored.twins[~hard].reset_index(drop=True), scored
 
-# %% ../nbs/05_train.ipynb #c029
+# %% ../nbs/05_train.ipynb #c030
 def run_controls(
     model:ProTrek, # any model
     found:RunData, # mined and split data
@@ -168,23 +170,23 @@ def run_controls(
     scored, rows_P4 = score_model(model, both), index_pairs(both).rows_P4
     return control_table(scored.prot_ND, scored.text_MD, rows_P4[:len(train)], rows_P4[len(train):], test.component.to_numpy()).reset_index().to_dict("records")
 
-# %% ../nbs/05_train.ipynb #c030
+# %% ../nbs/05_train.ipynb #c031
 def evaluate_model(
     model:ProTrek, # any model
     found:RunData, # mined and split data
     seed:int,      # of the bootstrap
 ) -> dict:         # `twins`, `easy` tables of metrics, `retrieval`, `predictions`, `scored`
     "Measure a model on the test split."
-    test, (valid_hard, *_) = found.part("test"), score_split(model, found.part("valid"))
+    test, (valid_hard, valid_easy, _) = found.part("test"), score_split(model, found.part("valid"))
     hard, easy, scored = score_split(model, test)
-    retrieval = {label: table_retrieval(scored, test.table, label=label) for label in ("component", "text")}
-    result = dict(easy=evaluate_twins(easy, cluster="anchor_component", n=1000, seed=seed), retrieval=retrieval, predictions=pd.concat([hard, easy]),
+    retrieval = {label: table_retrieval(scored, test.table, label=label, cluster="component", seed=seed) for label in ("component", "text")}
+    result = dict(easy=evaluate_twins(easy, valid_easy, cluster="anchor_component", seed=seed), retrieval=retrieval, predictions=pd.concat([hard, easy]),
                   scored=scored, hard=hard, temperature=float(model.temperature.detach()))
     if not len(hard): return result
-    twins = evaluate_twins(hard, valid_hard if len(valid_hard) else None, cluster="component", n=1000, seed=seed)
+    twins = evaluate_twins(hard, valid_hard if len(valid_hard) else None, cluster="component", seed=seed)
     return dict(result, twins=twins, controls=run_controls(model, found))
 
-# %% ../nbs/05_train.ipynb #c032
+# %% ../nbs/05_train.ipynb #c033
 def measure_drift(
     model:ProTrek,  # gives structure vectors
     found:RunData,  # its test table may have 3Di strings
@@ -203,13 +205,14 @@ def measure_drift(
     shift = temperature_shift(*right, before["temperature"], after["temperature"])
     return dict(drift=drift, temperature=shift.reset_index(names="model").to_dict("records"))
 
-# %% ../nbs/05_train.ipynb #c034
+# %% ../nbs/05_train.ipynb #c035
 def train_model(
     run:TrainRun,   # the parameters
     model:ProTrek,  # the base; trained in place
     found:RunData,  # mined and split data
     run_dir:RunDir, # gets checkpoints, history and log
     report=print,   # called with a line for each epoch
+    start:dict=None,# validation numbers of the base, the first row of the history
 ) -> ProTrek:       # the model that the recipe keeps
     "Train, with checkpoints, and return the best (or last) model."
     recipe, train = run.chosen, found.part("train")
@@ -221,13 +224,13 @@ def train_model(
     def say(line):
         if world()[0] == 0: run_dir.log(line); report(line)
     trainer = TwinTrainer(model, plan, args, validator(found.part("valid")), teacher, say)
+    if run.tensorboard: trainer.add_callback(tensorboard(run_dir))
     trainer.train(resume_from_checkpoint=resume_point(run, run_dir, say))
-    if world()[0] == 0: write_table(run_dir.history_path, history(trainer.state.log_history))
-    if recipe.keep == "best" and trainer.state.best_global_step:
-        model = ProTrek.from_pretrained(run_dir.checkpoints_dir / f"checkpoint-{trainer.state.best_global_step}").to(trainer.args.device)
+    if world()[0] == 0: write_table(run_dir.history_path, history(trainer.state.log_history, start))
+    if recipe.keep == "best" and trainer.state.best_global_step: model = load_best(run_dir, trainer.state.best_global_step).to(trainer.args.device)
     return merge_lora(model) if model.config.lora else model
 
-# %% ../nbs/05_train.ipynb #c035
+# %% ../nbs/05_train.ipynb #c036
 def resume_point(run, run_dir, say): # path of a checkpoint, or None
     "Find the checkpoint to go on from."
     if not run.resume: return None
@@ -235,18 +238,38 @@ def resume_point(run, run_dir, say): # path of a checkpoint, or None
     say(f"resuming from {path.name}" if path else "no usable checkpoint: starting from the beginning")
     return path and str(path)
 
-# %% ../nbs/05_train.ipynb #c036
+# %% ../nbs/05_train.ipynb #c037
+def load_best(
+    run_dir:RunDir, # of the run
+    step:int,       # of its best checkpoint
+) -> ProTrek:       # on the CPU
+    "Read the best checkpoint; raise ValueError where it is not as it was written."
+    path = run_dir.checkpoints_dir / f"checkpoint-{step}"
+    if problems := verify_sums(path): raise ValueError(f"the best checkpoint is damaged: {'; '.join(map(str, problems))}. Remove {path} and resume the run from the one before")
+    return ProTrek.from_pretrained(path)
+
+# %% ../nbs/05_train.ipynb #c038
+def tensorboard(
+    run_dir:RunDir, # gets a folder `tensorboard`
+):                  # callback of the trainer
+    "Write the log for TensorBoard too."
+    from torch.utils.tensorboard import SummaryWriter
+    return TensorBoardCallback(SummaryWriter(str(run_dir.path / "tensorboard")))
+
+# %% ../nbs/05_train.ipynb #c039
 def history(
-    log:list,       # as the trainer keeps it
-) -> pd.DataFrame:  # one row for each epoch: losses, validation numbers, learning rate
-    "Turn the trainer's log into a table."
+    log:list,        # as the trainer keeps it
+    start:dict=None, # validation numbers before the first step
+) -> pd.DataFrame:   # one row for each epoch: losses, validation numbers, learning rate
+    "Turn the trainer's log into a table; epoch 0 is the base model."
+    log = ([dict(step=0, epoch=0.0, **start)] if start else []) + log
     rows = pd.DataFrame(log).groupby("step", sort=True).first().reset_index()
     rows.columns = [c.removeprefix("eval_") for c in rows.columns]
     first = ["step", "epoch", "loss", "learning_rate", "grad_norm"]
     rest = sorted(c for c in rows if c not in first and not c.startswith(("train_run", "train_samples", "train_steps", "total_")))
     return rows[[c for c in first if c in rows] + rest].dropna(subset=["epoch"])
 
-# %% ../nbs/05_train.ipynb #c038
+# %% ../nbs/05_train.ipynb #c041
 def save_results(
     run:TrainRun,   # the parameters
     run_dir:RunDir, # where to
@@ -267,7 +290,7 @@ def save_results(
     compared = compare_models(results["base"]["hard"], results["tuned"]["hard"], cluster="component").reset_index().to_dict("records") if "twins" in kinds else []
     write_json(run_dir.metrics_path, dict(tables, retrieval=retrieval, compared=compared, controls=controls, **drift))
 
-# %% ../nbs/05_train.ipynb #c040
+# %% ../nbs/05_train.ipynb #c043
 def check_resume(
     run:TrainRun,   # as given now
     run_dir:RunDir, # the run to go on with
@@ -277,12 +300,12 @@ def check_resume(
     other = [f"{k} was {before.get(k)!r} and is {v!r}" for k, v in now.items() if k not in ("resume", "name") and before.get(k) != v]
     if other: raise ValueError(f"{run.resume} began with other parameters: {'; '.join(other)}. Give the same ones, or start a new run")
 
-# %% ../nbs/05_train.ipynb #c041
+# %% ../nbs/05_train.ipynb #c044
 def open_run(
     run:TrainRun, # says the name, or what to resume
 ) -> RunDir:      # the same folder in every process
     "Make the run folder, or open the one to go on with."
-    PartialState() # joins the other processes, where there are any
+    PartialState(cpu=not torch.cuda.is_available()) # joins the other processes, where there are any
     rank, n = world()
     run_dir = None
     if rank == 0: run_dir = RunDir.open(find_path(run.resume), need=("params.json",)) if run.resume else RunDir.create(run.name)
@@ -291,7 +314,7 @@ def open_run(
     if n > 1: dist.broadcast_object_list(box)
     return box[0]
 
-# %% ../nbs/05_train.ipynb #c042
+# %% ../nbs/05_train.ipynb #c045
 def fit(
     run:TrainRun,  # the parameters
     report=print,  # called with one line for each epoch
@@ -303,17 +326,18 @@ def fit(
     if main:
         save_params(run_dir, run, hash_table(table), recipe=asdict(run.chosen))
         write_json(run_dir.certificate_path, found.certificate)
+        if found.mined: write_json(run_dir.path / "mining.json", asdict(found.mined))
     seed_everything(run.seed)
     model = load_base(run, table).to("cuda" if torch.cuda.is_available() else "cpu")
-    results = dict(base=evaluate_model(model, found, run.seed))
-    model = train_model(run, model, found, run_dir, report if main else lambda line: None)
+    results, start = dict(base=evaluate_model(model, found, run.seed)), validator(found.part("valid"))(model)
+    model = train_model(run, model, found, run_dir, report if main else lambda line: None, start)
     results["tuned"] = evaluate_model(model, found, run.seed)
     if main:
         model.save_pretrained(run_dir.path / "model")
         save_results(run, run_dir, found, results, measure_drift(model, found, results["base"], results["tuned"]))
     return run_dir
 
-# %% ../nbs/05_train.ipynb #c044
+# %% ../nbs/05_train.ipynb #c047
 def command(
     cls=TrainRun, # a dataclass of parameters
 ):                # a function with one keyword for each field, as typer wants it
@@ -324,5 +348,5 @@ def command(
     run_it.__annotations__, run_it.__doc__ = hints, fit.__doc__
     return run_it
 
-# %% ../nbs/05_train.ipynb #c045
+# %% ../nbs/05_train.ipynb #c048
 if __name__ == "__main__" and "__file__" in globals(): typer.run(command())

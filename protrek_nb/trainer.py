@@ -7,7 +7,7 @@ __all__ = ['shuffled', 'deal', 'BatchPlan', 'with_structures', 'flip', 'replay_r
            'checkpoints', 'newest_checkpoint', 'prune', 'no_dropout', 'arguments', 'out_of_patience', 'FollowEpoch',
            'TwinTrainer', 'first', 'full_disk_explained', 'wait_for_all', 'publish']
 
-# %% ../nbs/05b_trainer.ipynb #c003
+# %% ../nbs/05b_trainer.ipynb #c004
 import errno
 import math
 import os
@@ -29,7 +29,7 @@ from .dataset import collate
 from .losses import gather_rows
 from .recipes import Recipe, objective, twin_share
 
-# %% ../nbs/05b_trainer.ipynb #c006
+# %% ../nbs/05b_trainer.ipynb #c007
 def shuffled(
     group_N:np.ndarray, # group of each row, as integers
     seed:tuple,         # of this round
@@ -39,7 +39,7 @@ def shuffled(
     rank_of_group = rng.permutation(group_N.max() + 1)
     return np.lexsort((rng.random(len(group_N)), rank_of_group[group_N]))
 
-# %% ../nbs/05b_trainer.ipynb #c008
+# %% ../nbs/05b_trainer.ipynb #c009
 def deal(
     group_N:np.ndarray, # group of each row
     start:int,          # rows dealt before
@@ -52,7 +52,7 @@ def deal(
     dealt, begin = np.concatenate([shuffled(group_N, (seed, r)) for r in rounds]), start % len(group_N)
     return dealt[begin:begin + n]
 
-# %% ../nbs/05b_trainer.ipynb #c011
+# %% ../nbs/05b_trainer.ipynb #c012
 class BatchPlan(Dataset):
     "All batches of a run, made when they are asked for."
     def __init__(self,
@@ -92,7 +92,7 @@ class BatchPlan(Dataset):
 
     def __getitem__(self, i): return collate(self.rows(self.epoch * self.steps_per_epoch + i))
 
-# %% ../nbs/05b_trainer.ipynb #c012
+# %% ../nbs/05b_trainer.ipynb #c013
 def with_structures(
     pairs:pd.DataFrame,  # twin pairs
     replay:pd.DataFrame, # ordinary rows of the same proteins
@@ -104,7 +104,7 @@ def with_structures(
                                  "structure_3di of the table, or set structure=False in the recipe")
     return pairs.assign(**{f"{side}_structure": pairs[f"{side}_id"].map(known) for side in ("anchor", "hard_neg") if f"{side}_id" in pairs})
 
-# %% ../nbs/05b_trainer.ipynb #c013
+# %% ../nbs/05b_trainer.ipynb #c014
 def flip(
     row:dict, # a row of a pair table
 ) -> dict:    # the same pair with the two sides exchanged
@@ -115,7 +115,7 @@ def flip(
         return name if side is None else swap[side] + name[len(side):]
     return {other(name): value for name, value in row.items()}
 
-# %% ../nbs/05b_trainer.ipynb #c016
+# %% ../nbs/05b_trainer.ipynb #c017
 def replay_rows(
     table:pd.DataFrame, # protein table with `component`
 ) -> pd.DataFrame:      # pair-table columns of the anchor side, `component`
@@ -123,13 +123,13 @@ def replay_rows(
     names = dict(protein_id="anchor_id", sequence="anchor_seq", text="anchor_text", structure_3di="anchor_structure")
     return table.rename(columns=names)[[n for n in names.values() if n in table.rename(columns=names)] + ["component"]]
 
-# %% ../nbs/05b_trainer.ipynb #c023
+# %% ../nbs/05b_trainer.ipynb #c024
 def world() -> tuple[int, int]: # (rank, number of processes)
     "Tell which process this is, and of how many."
     if dist.is_available() and dist.is_initialized(): return dist.get_rank(), dist.get_world_size()
     return 0, 1
 
-# %% ../nbs/05b_trainer.ipynb #c024
+# %% ../nbs/05b_trainer.ipynb #c025
 def restore_order(
     gathered_ND,  # rows of process 0, then of process 1, ...
     n_processes:int,
@@ -138,7 +138,7 @@ def restore_order(
     dealt = torch.cat([torch.arange(r, len(gathered_ND), n_processes) for r in range(n_processes)])
     return gathered_ND[torch.argsort(dealt).to(gathered_ND.device)]
 
-# %% ../nbs/05b_trainer.ipynb #c026
+# %% ../nbs/05b_trainer.ipynb #c027
 def embed(
     model,                 # ProTrek, perhaps wrapped for several processes
     batch,                 # the global batch
@@ -151,7 +151,7 @@ def embed(
     temperature = out.pop("temperature")
     return {kind: restore_order(gather_rows(x), n) for kind, x in out.items()}, temperature
 
-# %% ../nbs/05b_trainer.ipynb #c028
+# %% ../nbs/05b_trainer.ipynb #c029
 def checkpoints(
     folder:Path,             # the run's `checkpoints/`
 ) -> list[tuple[int, Path]]: # (step, folder), oldest first
@@ -159,7 +159,7 @@ def checkpoints(
     found = [(int(p.name.rpartition("-")[2]), p) for p in Path(folder).glob("checkpoint-*") if p.is_dir()]
     return sorted(found)
 
-# %% ../nbs/05b_trainer.ipynb #c029
+# %% ../nbs/05b_trainer.ipynb #c030
 def newest_checkpoint(
     folder:Path, # the run's `checkpoints/`
     report=warnings.warn, # called with a sentence for each damaged checkpoint
@@ -170,7 +170,7 @@ def newest_checkpoint(
         if not problems: return path
         report(f"checkpoint at step {step} is damaged and is passed over: {'; '.join(map(str, problems))}")
 
-# %% ../nbs/05b_trainer.ipynb #c030
+# %% ../nbs/05b_trainer.ipynb #c031
 def prune(
     folder:Path,        # the run's `checkpoints/`
     best_step:int=None, # never removed
@@ -180,7 +180,7 @@ def prune(
     for step, path in checkpoints(folder)[:-keep_last]:
         if step != best_step: shutil.rmtree(path)
 
-# %% ../nbs/05b_trainer.ipynb #c033
+# %% ../nbs/05b_trainer.ipynb #c034
 def no_dropout(
     model, # any module; changed in place
 ):
@@ -188,7 +188,7 @@ def no_dropout(
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout): module.p = 0.0
 
-# %% ../nbs/05b_trainer.ipynb #c034
+# %% ../nbs/05b_trainer.ipynb #c035
 def arguments(
     recipe:Recipe, # rates, clipping, decay
     plan,          # says how many steps there are
@@ -205,7 +205,7 @@ def arguments(
         logging_strategy="epoch", eval_strategy="epoch", save_strategy="no", logging_nan_inf_filter=False, report_to="none", disable_tqdm=True,
         remove_unused_columns=False, dataloader_num_workers=0, dataloader_pin_memory=False, ddp_find_unused_parameters=True)
 
-# %% ../nbs/05b_trainer.ipynb #c035
+# %% ../nbs/05b_trainer.ipynb #c036
 def out_of_patience(
     plan,  # its recipe says how many epochs to wait
     state, # of the trainer: this step and the best one
@@ -214,14 +214,14 @@ def out_of_patience(
     if not plan.recipe.patience or not state.best_global_step: return False
     return state.global_step - state.best_global_step >= plan.recipe.patience * plan.steps_per_epoch
 
-# %% ../nbs/05b_trainer.ipynb #c036
+# %% ../nbs/05b_trainer.ipynb #c037
 class FollowEpoch(TrainerCallback):
     "Tell the plan which epoch it is, and a resumed run that it had already stopped."
     def __init__(self, plan): self.plan = plan
     def on_train_begin(self, args, state, control, **kwargs): control.should_training_stop = out_of_patience(self.plan, state)
     def on_epoch_begin(self, args, state, control, **kwargs): self.plan.epoch = state.global_step // self.plan.steps_per_epoch
 
-# %% ../nbs/05b_trainer.ipynb #c037
+# %% ../nbs/05b_trainer.ipynb #c038
 class TwinTrainer(Trainer):
     "`transformers.Trainer` with planned batches, our objective, our validation and checkpoints that are complete."
     def __init__(self,
@@ -243,14 +243,14 @@ class TwinTrainer(Trainer):
     def floating_point_ops(self, inputs): return 0
     def _run_epoch(self, **kwargs): return None if self.control.should_training_stop else super()._run_epoch(**kwargs) # a resumed run may be over
 
-# %% ../nbs/05b_trainer.ipynb #c038
+# %% ../nbs/05b_trainer.ipynb #c039
 def first(
     batches, # a list of one planned batch
 ) -> dict:   # as the trainer wants it
     "Hand a planned batch on as it is."
     return dict(batch=batches[0])
 
-# %% ../nbs/05b_trainer.ipynb #c040
+# %% ../nbs/05b_trainer.ipynb #c041
 def _compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
     batch = inputs["batch"].to(self.args.device)
     embeddings, temperature = embed(model, batch, self.recipe.structure)
@@ -265,7 +265,7 @@ def _compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=
 
 TwinTrainer.compute_loss = _compute_loss
 
-# %% ../nbs/05b_trainer.ipynb #c042
+# %% ../nbs/05b_trainer.ipynb #c043
 def _evaluate(self, *args, **kwargs):
     metrics = {f"eval_{name}": value for name, value in self.validate(self.model).items()}
     metrics |= {f"train_{name}": float(np.mean(values)) for name, values in self.sums.items()}
@@ -281,7 +281,7 @@ def _line(self, metrics): # one line for a person
 
 TwinTrainer.evaluate, TwinTrainer._line = _evaluate, _line
 
-# %% ../nbs/05b_trainer.ipynb #c043
+# %% ../nbs/05b_trainer.ipynb #c044
 def _determine_best_metric(self, metrics, trial=None):
     score, epoch, step = metrics["eval_score"], round(self.state.epoch), self.state.global_step
     better = self.state.best_metric is None or score > self.state.best_metric
@@ -293,7 +293,7 @@ def _determine_best_metric(self, metrics, trial=None):
 
 TwinTrainer._determine_best_metric = _determine_best_metric
 
-# %% ../nbs/05b_trainer.ipynb #c044
+# %% ../nbs/05b_trainer.ipynb #c045
 @contextmanager
 def full_disk_explained(
     hidden:Path, # the folder that is being written; removed when the disk is full
@@ -306,7 +306,7 @@ def full_disk_explained(
         raise OSError(errno.ENOSPC, f"the disk is full while writing {hidden.name}: free space (old runs under reports/runs are a good start) and resume "
                                     f"the run; the checkpoints in {hidden.parents[1]} are complete") from e
 
-# %% ../nbs/05b_trainer.ipynb #c045
+# %% ../nbs/05b_trainer.ipynb #c046
 def wait_for_all(): # returns when every process has come here; at once where there is one
     "Wait for the other processes."
     if world()[1] > 1: dist.barrier()
@@ -322,7 +322,7 @@ def publish(
     os.replace(hidden, path)
     prune(path.parent, best_step)
 
-# %% ../nbs/05b_trainer.ipynb #c046
+# %% ../nbs/05b_trainer.ipynb #c047
 def _save_checkpoint(self, model, trial=None):
     folder, name = Path(self.args.output_dir), f"checkpoint-{self.state.global_step}"
     hidden = Path(self._get_output_dir(trial)) / name
