@@ -18,23 +18,24 @@ from protrek_nb.train import TrainRun, fit
 RESULT = project_path("benchmarks", "results", "toy_study.csv")
 
 
-def numbers(run_dir):
-    "Pick the numbers of the study from a run folder."
-    metrics = read_json(run_dir.metrics_path)
-    twins, easy = (pd.DataFrame(metrics[k]).pivot(index="metric", columns="model", values="value") for k in ("twins", "easy"))
+def numbers(metrics):
+    "Pick the numbers of a study from the metrics of a run; one-way accuracy with its interval over components."
+    found = {}
+    for kind in ("twins", "easy"):
+        for row in metrics.get(kind, []):
+            if row["metric"] in ("one_way", "group"): found[f"{row['model']}_{kind}_{row['metric']}"] = row["value"]
+            if (kind, row["metric"]) == ("twins", "one_way"): found |= {f"{row['model']}_low": row["low"], f"{row['model']}_high": row["high"], "pairs": int(row["n"]), "components": int(row["clusters"])}
     general = pd.DataFrame(metrics["retrieval"]).query("label == 'component'").groupby("model")["hit_at_1"].mean()
-    controls = pd.DataFrame(metrics["controls"]).query("model == 'tuned' and control.str.contains('both directions') and not control.str.contains('kept')")["value"]
-    found = {f"{m}_{metric}": twins.loc[metric, m] for m in ("base", "tuned") for metric in ("one_way", "group")}
-    found |= {f"{m}_easy": easy.loc["one_way", m] for m in ("base", "tuned")} | {f"{m}_general_r1": general[m] for m in ("base", "tuned")}
-    return dict(found, control_low=controls.min(), control_high=controls.max(), pairs=int(metrics["twins"][0]["n"]))
+    controls = [c["value"] for c in metrics["controls"] if c["model"] == "tuned" and "both directions" in c["control"] and "kept" not in c["control"]]
+    return found | {f"{m}_general_r1": value for m, value in general.items()} | dict(control_low=min(controls, default=None), control_high=max(controls, default=None))
 
 
-def measure(recipe, seed, epochs):
-    "Train and evaluate once; give one row."
+def measure(run):
+    "Train and evaluate once on one thread; give the run folder and one row of numbers."
     torch.set_num_threads(1)
     start = time.time()
-    run_dir = fit(TrainRun(name=f"toy-{recipe}-{seed}", recipe=recipe, seed=seed, epochs=epochs), report=lambda line: None)
-    return dict(recipe=recipe, seed=seed, **numbers(run_dir), seconds=round(time.time() - start))
+    run_dir = fit(run, report=lambda line: None)
+    return run_dir.path, dict(data=run.data, recipe=run.recipe, seed=run.seed, epochs=run.epochs, **numbers(read_json(run_dir.metrics_path)), seconds=round(time.time() - start))
 
 
 def main():
@@ -44,14 +45,20 @@ def main():
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
     given, rows = parser.parse_args(), []
+    runs = [TrainRun(name=f"toy-{recipe}-{seed}", recipe=recipe, seed=seed, epochs=given.epochs) for recipe in given.recipes for seed in given.seeds]
     with ProcessPoolExecutor(given.workers, get_context("spawn")) as pool:
-        jobs = [pool.submit(measure, recipe, seed, given.epochs) for recipe in given.recipes for seed in given.seeds]
-        for job in as_completed(jobs):
-            rows.append(job.result())
+        for job in as_completed([pool.submit(measure, run) for run in runs]):
+            rows.append(job.result()[1])
             print(rows[-1], flush=True)
             write_table(RESULT, pd.DataFrame(rows).sort_values(["recipe", "seed"]))
-    table = pd.DataFrame(rows).drop(columns=["seed", "seconds"])
-    print(table.groupby("recipe").agg(["mean", "min", "max"]).T.round(3).to_string())
+    print(summary(pd.DataFrame(rows)).to_string())
+
+
+def summary(table):
+    "Mean over the seeds, and the lowest and highest seed."
+    shown = ["base_twins_one_way", "tuned_twins_one_way", "base_twins_group", "tuned_twins_group", "base_easy_one_way", "tuned_easy_one_way",
+             "base_general_r1", "tuned_general_r1", "control_low", "control_high"]
+    return table.groupby(["data", "recipe"])[shown].agg(["mean", "min", "max"]).T.unstack().round(3)
 
 
 if __name__ == "__main__":

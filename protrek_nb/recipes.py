@@ -65,6 +65,7 @@ RECIPES = dict(
     pretrain=Recipe(general=1.0, twin_share_start=0.0, twin_share_end=0.0, batch_size=48, keep="last", learning_rate=2e-3, weight_decay=0.01, beta2=0.98,
                     lr_schedule="cosine", warmup=0.05, clip=1.0, towers=("sequence", "text", "structure"), structure=True),
 )
+RECIPES["pretrain_pairs"] = replace(RECIPES["pretrain"], towers=("sequence", "text"), structure=False)
 RECIPES["balanced_large"] = replace(RECIPES["balanced"], learning_rate=2e-5)
 
 # %% ../nbs/05a_recipes.ipynb #c010

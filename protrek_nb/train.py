@@ -122,7 +122,7 @@ def load_base(
     "Load the model that a run starts from."
     if run.base == "small":
         texts = table.text.tolist() + (load_toy().text.tolist() if run.data == "toy_general" else [])
-        model = ProTrek.from_small(wordpiece_vocab(texts, 2000), hidden=64, layers=3, repr_dim=64, text_layers=2, structure="structure_3di" in table, seed=run.seed)
+        model = ProTrek.from_small(wordpiece_vocab(texts, 2000), hidden=64, layers=3, repr_dim=64, text_layers=2, structure=run.chosen.structure, seed=run.seed)
     else: model = ProTrek.from_pretrained(str(find_path(run.base)))
     if run.max_residues: model.max_length = run.max_residues
     return model
