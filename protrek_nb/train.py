@@ -262,14 +262,13 @@ def history(
     start:dict=None, # validation numbers before the first step
 ) -> pd.DataFrame:   # one row for each epoch: losses, validation numbers, learning rate
     "Turn the trainer's log into a table; epoch 0 is the base model."
-    log = ([dict(step=0, epoch=0.0, **start)] if start else []) + log
-    rows = pd.DataFrame(log).groupby("step", sort=True).first().reset_index()
-    rows.columns = [c.removeprefix("eval_") for c in rows.columns]
+    entries = ([dict(step=0, epoch=0.0, **start)] if start else []) + [{k.removeprefix("eval_"): v for k, v in entry.items()} for entry in log]
+    rows = pd.DataFrame(entries).groupby("step", sort=True).first().reset_index()
     first = ["step", "epoch", "loss", "learning_rate", "grad_norm"]
     rest = sorted(c for c in rows if c not in first and not c.startswith(("train_run", "train_samples", "train_steps", "total_")))
     return rows[[c for c in first if c in rows] + rest].dropna(subset=["epoch"])
 
-# %% ../nbs/05_train.ipynb #c041
+# %% ../nbs/05_train.ipynb #c043
 def save_results(
     run:TrainRun,   # the parameters
     run_dir:RunDir, # where to
@@ -290,7 +289,7 @@ def save_results(
     compared = compare_models(results["base"]["hard"], results["tuned"]["hard"], cluster="component").reset_index().to_dict("records") if "twins" in kinds else []
     write_json(run_dir.metrics_path, dict(tables, retrieval=retrieval, compared=compared, controls=controls, **drift))
 
-# %% ../nbs/05_train.ipynb #c043
+# %% ../nbs/05_train.ipynb #c045
 def check_resume(
     run:TrainRun,   # as given now
     run_dir:RunDir, # the run to go on with
@@ -300,7 +299,7 @@ def check_resume(
     other = [f"{k} was {before.get(k)!r} and is {v!r}" for k, v in now.items() if k not in ("resume", "name") and before.get(k) != v]
     if other: raise ValueError(f"{run.resume} began with other parameters: {'; '.join(other)}. Give the same ones, or start a new run")
 
-# %% ../nbs/05_train.ipynb #c044
+# %% ../nbs/05_train.ipynb #c046
 def open_run(
     run:TrainRun, # says the name, or what to resume
 ) -> RunDir:      # the same folder in every process
@@ -314,7 +313,7 @@ def open_run(
     if n > 1: dist.broadcast_object_list(box)
     return box[0]
 
-# %% ../nbs/05_train.ipynb #c045
+# %% ../nbs/05_train.ipynb #c047
 def fit(
     run:TrainRun,  # the parameters
     report=print,  # called with one line for each epoch
@@ -337,7 +336,7 @@ def fit(
         save_results(run, run_dir, found, results, measure_drift(model, found, results["base"], results["tuned"]))
     return run_dir
 
-# %% ../nbs/05_train.ipynb #c047
+# %% ../nbs/05_train.ipynb #c049
 def command(
     cls=TrainRun, # a dataclass of parameters
 ):                # a function with one keyword for each field, as typer wants it
@@ -348,5 +347,5 @@ def command(
     run_it.__annotations__, run_it.__doc__ = hints, fit.__doc__
     return run_it
 
-# %% ../nbs/05_train.ipynb #c048
+# %% ../nbs/05_train.ipynb #c050
 if __name__ == "__main__" and "__file__" in globals(): typer.run(command())
