@@ -35,6 +35,7 @@ class Recipe:
     lr_schedule: str = "constant" # constant or cosine (to zero)
     warmup: float = 0.0           # share of the steps that the learning rate rises
     clip: float = 0.0             # largest gradient norm; 0 does not clip
+    dropout: float = 0.0          # share of the activations that training hides
     towers: tuple = ("sequence", "text") # the towers that learn
     structure: bool = False       # feed 3Di strings to the general term
     lora_rank: int = 0            # 0 trains the weights themselves, more trains LoRA adapters of that rank
@@ -52,7 +53,7 @@ class Recipe:
             if getattr(self, name) < 0: yield f"{name} = {getattr(self, name)} must not be negative"
         for name in ("learning_rate", "batch_size", "save_every"):
             if not getattr(self, name) > 0: yield f"{name} = {getattr(self, name)} must be above 0"
-        for name in ("twin_share_start", "twin_share_end", "warmup"):
+        for name in ("twin_share_start", "twin_share_end", "warmup", "dropout"):
             if not 0 <= getattr(self, name) <= 1: yield f"{name} = {getattr(self, name)} must be between 0 and 1"
         if self.lr_schedule not in ("constant", "cosine"): yield f"lr_schedule = {self.lr_schedule!r} must be constant or cosine"
         if self.keep not in ("best", "last"): yield f"keep = {self.keep!r} must be best or last"
@@ -61,7 +62,7 @@ class Recipe:
 RECIPES = dict(
     reference=Recipe(triplet=1.0, both_directions=False, keep="last"),
     balanced=Recipe(twin=1.0, general=1.0, twin_share_start=0.5, twin_share_end=0.75, batch_size=32,
-                    learning_rate=1e-3, lr_schedule="cosine", warmup=0.1, clip=1.0),
+                    learning_rate=1e-3, lr_schedule="cosine", warmup=0.1, clip=1.0, dropout=0.1),
     pretrain=Recipe(general=1.0, twin_share_start=0.0, twin_share_end=0.0, batch_size=48, keep="last", learning_rate=2e-3, weight_decay=0.01, beta2=0.98,
                     lr_schedule="cosine", warmup=0.05, clip=1.0, towers=("sequence", "text", "structure"), structure=True),
 )

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['shuffled', 'deal', 'BatchPlan', 'with_structures', 'flip', 'replay_rows', 'world', 'restore_order', 'embed',
-           'checkpoints', 'newest_checkpoint', 'prune', 'no_dropout', 'arguments', 'out_of_patience', 'FollowEpoch',
+           'checkpoints', 'newest_checkpoint', 'prune', 'set_dropout', 'arguments', 'out_of_patience', 'FollowEpoch',
            'TwinTrainer', 'first', 'full_disk_explained', 'wait_for_all', 'publish']
 
 # %% ../nbs/05b_trainer.ipynb #c004
@@ -181,12 +181,13 @@ def prune(
         if step != best_step: shutil.rmtree(path)
 
 # %% ../nbs/05b_trainer.ipynb #c034
-def no_dropout(
-    model, # any module; changed in place
+def set_dropout(
+    model,      # any module; changed in place
+    rate:float, # share of the activations that training hides
 ):
-    "Set every dropout rate to zero."
+    "Set every dropout rate."
     for module in model.modules():
-        if isinstance(module, torch.nn.Dropout): module.p = 0.0
+        if isinstance(module, torch.nn.Dropout): module.p = rate
 
 # %% ../nbs/05b_trainer.ipynb #c035
 def arguments(
@@ -236,7 +237,7 @@ class TwinTrainer(Trainer):
         super().__init__(model=model, args=args, train_dataset=plan, eval_dataset=plan, data_collator=first, callbacks=[FollowEpoch(plan)])
         self.model_accepts_loss_kwargs = False
         self.remove_callback(PrinterCallback)
-        no_dropout(model)
+        set_dropout(model, plan.recipe.dropout)
 
     def get_train_dataloader(self): return DataLoader(self.plan, batch_size=1, shuffle=False, collate_fn=first)
     def get_decay_parameter_names(self, model): return [name for name, _ in model.named_parameters()]
