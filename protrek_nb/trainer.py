@@ -331,10 +331,12 @@ def _save_checkpoint(self, model, trial=None):
     wait_for_all()
     with full_disk_explained(hidden):
         Trainer._save_checkpoint(self, model, trial)
+        if self.args.should_save: self.save_more(hidden)
         wait_for_all()
         if self.args.should_save: publish(hidden, folder / name, self.state.best_global_step)
     wait_for_all()
 
 def _get_output_dir(self, trial=None): return str(Path(self.args.output_dir) / ".incomplete")
+def _save_more(self, folder): "Write what else this run needs to go on; other systems have more than weights."
 
-TwinTrainer._save_checkpoint, TwinTrainer._get_output_dir = _save_checkpoint, _get_output_dir
+TwinTrainer._save_checkpoint, TwinTrainer._get_output_dir, TwinTrainer.save_more = _save_checkpoint, _get_output_dir, _save_more
