@@ -7,7 +7,7 @@ LINKS := $(if $(UV_FIND_LINKS),$(UV_FIND_LINKS),$(PIP_FIND_LINKS))
 EPOCHS ?= 30
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: env train test check notebooks suite data base study clean
+.PHONY: env train test check notebooks suite data base study real bench clean
 
 env: $(VENV)/.made  ## the environment, with pinned versions
 
@@ -37,11 +37,17 @@ suite: env  ## lint, papermill, checkpoints, resume, parity, bad input
 data: env  ## write the toy table again: always the same bytes
 	$(BIN)/python -m protrek_nb.toy
 
-base: env  ## pretrain the toy base model again (about ten minutes on two cores)
+base: env  ## pretrain the toy base model again (about 18 minutes on two cores)
 	$(BIN)/python -m protrek_nb.base
 
 study: env  ## the toy run with five seeds and two recipes, one row each in benchmarks/results/toy_study.csv
 	$(BIN)/python benchmarks/toy_study.py
+
+real: env  ## fine-tune on real toxins and terpene synthases; needs the public tables
+	$(BIN)/python benchmarks/real_runs.py
+
+bench: env  ## similarity, mining, encoding and the training step against their peers; about an hour on two cores
+	for question in similarity mining encoding step; do $(BIN)/python benchmarks/$$question.py || exit 1; done
 
 clean:
 	rm -rf $(VENV) out*.ipynb reports/runs _docs _proc build dist *.egg-info

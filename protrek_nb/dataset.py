@@ -23,7 +23,7 @@ from .tables import label_sets
 # %% ../nbs/01_dataset.ipynb #c004
 _all_ = ["certify", "check_pairs", "inherit_split", "leakage", "normal_text", "pair_proteins", "reference_split", "split_components", "split_proteins", "split_sizes"]
 
-# %% ../nbs/01_dataset.ipynb #c011
+# %% ../nbs/01_dataset.ipynb #c013
 def _pair_names(pairs):
     "Name the unordered pair of each row: both ids in order, joined by `~`."
     safe = lambda name: str(name).replace("%", "%25").replace("~", "%7E")
@@ -34,7 +34,7 @@ def _swap(pairs):
     names = {f"{s}_{c}": f"{t}_{c}" for s, t in (SIDES, SIDES[::-1]) for c in (x[len(s) + 1:] for x in pairs if x.startswith(f"{s}_"))}
     return pairs.rename(columns={a: b for a, b in names.items() if b in pairs})[list(pairs.columns)]
 
-# %% ../nbs/01_dataset.ipynb #c012
+# %% ../nbs/01_dataset.ipynb #c014
 def both_directions(
     pairs,  # pair table; a pair that is repeated, also in reverse, counts once
 ):          # two rows for each pair, with `pair_id` and `direction` (0 as given, 1 swapped); .attrs["repeated"]: rows left out
@@ -46,7 +46,7 @@ def both_directions(
     both.attrs["repeated"] = len(out) - len(first)
     return both
 
-# %% ../nbs/01_dataset.ipynb #c031
+# %% ../nbs/01_dataset.ipynb #c037
 def _kinship(table, max_identity, max_text_similarity):
     "Make a function of two rows that gives (why they are related or None, identity, text similarity)."
     same = {**link_codes(table), **({"component": table.component.to_numpy()} if "component" in table else {})}
@@ -60,7 +60,7 @@ def _kinship(table, max_identity, max_text_similarity):
         return ("similar sequence" if alike >= max_identity else None), alike, told
     return why
 
-# %% ../nbs/01_dataset.ipynb #c032
+# %% ../nbs/01_dataset.ipynb #c038
 def easy_pairs(
     table,            # protein table, after `split_proteins` where there are splits
     pairs=None,       # twin pairs, never drawn as easy ones
@@ -84,7 +84,7 @@ def easy_pairs(
     out.attrs.update(wanted=n, rejected=dict(refused))
     return out
 
-# %% ../nbs/01_dataset.ipynb #c033
+# %% ../nbs/01_dataset.ipynb #c039
 def _draws(table, n, rng):
     "Draw n times an anchor row, and a second row from the same split."
     home = table["split"].to_numpy() if "split" in table else np.zeros(len(table))
@@ -99,7 +99,7 @@ def _easy_table(table, rows):
     known = {f"{s}_component": table.component.to_numpy()[r] for s, r in zip(SIDES, (i, j))} if "component" in table else {}
     return out.assign(**known, **(dict(split=table["split"].to_numpy()[i]) if "split" in table else {}))
 
-# %% ../nbs/01_dataset.ipynb #c042
+# %% ../nbs/01_dataset.ipynb #c048
 @dataclass
 class Batch:
     "B rows of a pair table over their S distinct sequences and T distinct texts."
@@ -123,7 +123,7 @@ class Batch:
         "Move the tensors to a device."
         return replace(self, **{f.name: v.to(device) for f in fields(self) if isinstance(v := getattr(self, f.name), torch.Tensor)})
 
-# %% ../nbs/01_dataset.ipynb #c044
+# %% ../nbs/01_dataset.ipynb #c050
 def _number(values):
     "Number distinct strings in order of appearance; None gets -1."
     seen = {}
@@ -137,7 +137,7 @@ def _relevance(seq_N, text_N, keys_T, n_sequences):
     known[seq_N[held], meaning_T[text_N[held]]] = True
     return known[:, meaning_T]
 
-# %% ../nbs/01_dataset.ipynb #c047
+# %% ../nbs/01_dataset.ipynb #c053
 def _first_known(rows, column, seq_N, n_sequences, common=None):
     "Give the first value of `anchor_column` or `hard_neg_column` (or the row's common one) that is known of each sequence."
     found = [None] * n_sequences
@@ -146,7 +146,7 @@ def _first_known(rows, column, seq_N, n_sequences, common=None):
         if seq >= 0 and found[seq] is None: found[seq] = next((v for v in choice if not (v is None or v != v)), None)
     return found
 
-# %% ../nbs/01_dataset.ipynb #c049
+# %% ../nbs/01_dataset.ipynb #c055
 def collate(
     rows,                  # pair table, or its rows as a list of dicts; `hard_neg_seq` and `hard_neg_text` may be missing
     text_key=normal_text,  # function of a text: texts with the same key mean the same

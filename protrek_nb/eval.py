@@ -237,7 +237,7 @@ def evaluate_twins(
     rows = pd.DataFrame(found, index=Interval._fields).T.rename_axis("metric")
     return rows.assign(n=len(scores), clusters=int(codes.max()) + 1)
 
-# %% ../nbs/06_eval.ipynb #c065
+# %% ../nbs/06_eval.ipynb #c067
 def result_key(
     key,  # model name, or (model, split), or (model, split, seed)
 ) -> dict:  # model, split ("test" unless given), seed (0 unless given)
@@ -253,7 +253,7 @@ def metric_table(
     parts = [table.reset_index().assign(**result_key(key)) for key, table in results.items()]
     return pd.concat(parts, ignore_index=True)[["model", "split", "seed", "metric", "value", "low", "high", "n", "clusters"]]
 
-# %% ../nbs/06_eval.ipynb #c070
+# %% ../nbs/06_eval.ipynb #c073
 def compare_models(
     before: pd.DataFrame,  # pairs with the four scores under the first model
     after: pd.DataFrame,  # the same pairs in the same order under the second
@@ -270,7 +270,7 @@ def compare_models(
             for name in ("one_way", "group", "group_strict", "margin")}
     return pd.DataFrame(rows).T.rename_axis("metric")
 
-# %% ../nbs/06_eval.ipynb #c074
+# %% ../nbs/06_eval.ipynb #c077
 def over_seeds(
     table: pd.DataFrame,  # long table of `metric_table` with several seeds
     level: float = 0.95,  # of the interval
@@ -280,7 +280,7 @@ def over_seeds(
     rows = [dict(zip(("model", "split", "metric"), key)) | seed_interval(v, level)._asdict() | dict(seeds=len(v)) for key, v in groups]
     return pd.DataFrame(rows)
 
-# %% ../nbs/06_eval.ipynb #c079
+# %% ../nbs/06_eval.ipynb #c082
 def accuracy_by(
     twins: pd.DataFrame,  # pairs with the four scores
     by,  # name of a column, or a label for each pair
@@ -294,7 +294,7 @@ def accuracy_by(
     rows = {g: bootstrap_share(value_N[m], None, label_N[m], n)._asdict() | dict(n=int(m.sum())) for g, m in members.items()}
     return pd.DataFrame(rows).T.sort_index()
 
-# %% ../nbs/06_eval.ipynb #c083
+# %% ../nbs/06_eval.ipynb #c086
 def table_relevance(
     table: pd.DataFrame,  # protein table: sequence, text and the label column
     sequences: list,  # the N distinct sequences, in the order of their vectors
@@ -311,7 +311,7 @@ def table_relevance(
     label_code = pd.factorize(table[label])[0]
     return (membership(sequences, "sequence") @ membership(texts, "text").T).astype(bool)
 
-# %% ../nbs/06_eval.ipynb #c086
+# %% ../nbs/06_eval.ipynb #c089
 def table_retrieval(
     scored: ModelScores,  # from `score_model` with the table
     table: pd.DataFrame,  # protein table: sequence, text and the label column

@@ -71,13 +71,15 @@ def percent(
 
 
 def change_word(
-    low,    # lower end of the interval of a difference
-    high,   # upper end
-) -> str:   # rises, falls, does not clearly change, does not change
-    "Say in words what an interval of a difference allows."
+    low,     # lower end of the interval of a difference
+    high,    # upper end
+    p=None,  # p-value of the same difference; None: the interval decides alone
+) -> str:    # rises, falls, does not clearly change, does not change
+    "Say in words what an interval of a difference, and a test where there is one, allow."
     if low == high == 0: return "does not change"
-    if low is not None and low > 0: return "rises"
-    return "falls" if high is not None and high < 0 else "does not clearly change"
+    sure = p is None or not p >= 0.05
+    if sure and low is not None and low > 0: return "rises"
+    return "falls" if sure and high is not None and high < 0 else "does not clearly change"
 
 # %% ../nbs/07a_figures.ipynb #c020
 def whiskers(axis, at, rows, width=1.2):

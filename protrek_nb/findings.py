@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['NEED', 'METRICS', 'NAMES', 'LEAKS', 'Run', 'find_run', 'read_run', 'label_runs', 'long_metrics', 'run_gains',
-           'seed_gains', 'all_gains', 'summarise', 'refuse_repeats', 'gain_sentence', 'headline', 'Findings', 'gather',
-           'certificate_words']
+           'seed_gains', 'all_gains', 'summarise', 'refuse_repeats', 'gain_sentence', 'verdict', 'headline', 'Findings',
+           'gather', 'certificate_words']
 
 # %% ../nbs/07d_findings.ipynb #c003
 from dataclasses import dataclass
@@ -144,21 +144,21 @@ def seed_gains(
     long: pd.DataFrame,  # from `long_metrics`
     label: str,          # tuned model
     base: str,           # its base model
-) -> pd.DataFrame:       # metric, before, after, difference, low, high (t interval), p (exact sign flips)
+) -> pd.DataFrame:       # metric, before, after, difference, low, high (t interval), p (t test), seeds
     "Compare a recipe with its base, seed by seed."
     wide = long[long["model"].isin([label, base])].pivot(index=["metric", "seed"], columns="model", values="value").dropna()
     rows = [dict(metric=metric, before=t[base].mean(), after=t[label].mean()) | compare_seeds(t[base], t[label]) for metric, t in wide.groupby("metric", sort=False)]
-    return pd.DataFrame(rows).drop(columns="p").rename(columns=dict(p_sign="p"))[["metric", "before", "after", "difference", "low", "high", "p"]]
+    return pd.DataFrame(rows)[["metric", "before", "after", "difference", "low", "high", "p", "seeds"]]
 
 
 def all_gains(
     runs: list,         # `Run`s, labelled
     long: pd.DataFrame, # their metrics
-) -> pd.DataFrame:      # model, metric, before, after, difference, low, high, p
+) -> pd.DataFrame:      # model, metric, before, after, difference, low, high, p, seeds (1: interval and p are over pairs)
     "Compare each tuned model with its base: over pairs for a single run, over seeds for several."
     parts = []
     for label, mine in pd.Series(runs, index=[run.label for run in runs]).groupby(level=0, sort=False):
-        found = run_gains(mine.iloc[0]) if len(mine) == 1 else seed_gains(long, label, mine.iloc[0].base_label)
+        found = run_gains(mine.iloc[0]).assign(seeds=1) if len(mine) == 1 else seed_gains(long, label, mine.iloc[0].base_label)
         parts.append(found.assign(model=label))
     return pd.concat(parts, ignore_index=True)
 
@@ -192,10 +192,17 @@ def gain_sentence(
     what: str,        # what is measured, such as "twin pairs"
 ) -> str:
     "Say how a share moved and how sure that is."
-    points = lambda x: f"{100 * x:+.1f}"
-    sure = f", 95 % interval {points(gain['low'])} to {points(gain['high'])}, p = {gain['p']:.2g}" if np.isfinite(gain["low"]) else ", one run without interval"
-    return (f"{what}: {percent(gain['before'], 1)} before, {percent(gain['after'], 1)} after training. "
-            f"The share {change_word(gain['low'], gain['high'])} ({points(gain['difference'])} points{sure}).")
+    points, over = lambda x: f"{100 * x:+.1f}", f" over {gain['seeds']:.0f} seeds" if gain.get("seeds", 1) > 1 else ""
+    interval = f", {'t' if over else '95 %'} interval{over} {points(gain['low'])} to {points(gain['high'])}, p = {gain['p']:.2g}"
+    return (f"{what}: {percent(gain['before'], 1)} before, {percent(gain['after'], 1)} after training. The share {verdict(gain)} "
+            f"({points(gain['difference'])} points{interval if np.isfinite(gain['low']) else ', one run without interval'}).")
+
+
+def verdict(
+    gain: pd.Series,  # low, high, p
+) -> str:             # as `change_word`
+    "Say whether a measure changed."
+    return change_word(gain["low"], gain["high"], gain["p"])
 
 
 def headline(
@@ -203,12 +210,12 @@ def headline(
 ) -> str:                 # a title
     "Say in one line what training did to twins and to easy pairs."
     rows = gains.set_index("metric")
-    say = lambda metric, what: f"{what} {change_word(*rows.loc[metric, ['low', 'high']])} ({percent(rows.loc[metric, 'before'])} to {percent(rows.loc[metric, 'after'])})"
+    say = lambda gain, what: f"{what} {verdict(gain)} ({percent(gain['before'], 1)} to {percent(gain['after'], 1)})"
     easy = "on easy pairs it" if "twins one_way" in rows.index else "Accuracy on easy pairs"
-    found = [say(metric, what) for metric, what in (("twins one_way", "Accuracy on twins"), ("easy one_way", easy)) if metric in rows.index]
+    found = [say(rows.loc[metric], what) for metric, what in (("twins one_way", "Accuracy on twins"), ("easy one_way", easy)) if metric in rows.index]
     return "; ".join(found) or "This run has no pairs to judge"
 
-# %% ../nbs/07d_findings.ipynb #c049
+# %% ../nbs/07d_findings.ipynb #c051
 @dataclass
 class Findings:
     "What some runs found."
@@ -237,7 +244,7 @@ def gather(
     long = long_metrics(runs)
     return Findings(runs, long, all_gains(runs, long), summarise(long))
 
-# %% ../nbs/07d_findings.ipynb #c053
+# %% ../nbs/07d_findings.ipynb #c055
 LEAKS = dict(protein="proteins", sequence="sequences", text="texts", group="groups", family="families", structure_3di="3Di strings",
              similar="sequences with a relative in another split", fragment="sequences that contain, or are contained in, one of another split")
 

@@ -244,7 +244,7 @@ def replay_terms(
                 similarity=torch.stack([distill_similarity(*pair, tau) for pair in cosines]).mean(),
                 embedding=torch.stack([distill_embedding(student[m], teacher[m]) for m in student]).mean())
 
-# %% ../nbs/03_losses.ipynb #c105
+# %% ../nbs/03_losses.ipynb #c106
 def weighted_sum(
     terms: dict,  # name -> scalar loss
     weights: dict,  # name -> weight; 0 leaves the term out altogether
@@ -254,7 +254,7 @@ def weighted_sum(
         raise KeyError(f"terms {sorted(terms)} and weights {sorted(weights)} must have the same names")
     return sum((weights[name] * terms[name] for name in terms if weights[name] != 0), torch.zeros(()))
 
-# %% ../nbs/03_losses.ipynb #c111
+# %% ../nbs/03_losses.ipynb #c112
 class _GatherRows(torch.autograd.Function):
     "Forward the rows of all processes, backward the summed gradient of the own rows."
 
@@ -273,7 +273,7 @@ class _GatherRows(torch.autograd.Function):
         dist.all_reduce(grad_ND)
         return grad_ND.split(ctx.counts)[ctx.rank].to(ctx.dtype), None
 
-# %% ../nbs/03_losses.ipynb #c112
+# %% ../nbs/03_losses.ipynb #c113
 def gather_rows(
     x_BD: torch.Tensor,  # rows of this process: embeddings with gradient, whole-number ids, or a bool mask
 ) -> torch.Tensor:  # rows of all processes in the order of their ranks; x_BD itself if there is one process

@@ -53,7 +53,8 @@ def _distinct_rows(table):
     "Check a protein table and merge rows that repeat sequence and text."
     missing = [c for c in ("protein_id", "sequence", "text") if c not in table]
     if missing:
-        raise KeyError(f"the protein table has no column {', '.join(missing)} (it has: {', '.join(map(str, table))}); read it with tables.read_proteins, which knows the usual names")
+        raise KeyError(f"the protein table has no column {', '.join(missing)} (it has: {', '.join(map(str, table))}); "
+                       "read it with tables.read_proteins, which knows the usual names")
     table = table.assign(text=table["text"].fillna(""))
     return table.drop_duplicates(["sequence", "text"]).reset_index(drop=True)
 
@@ -77,8 +78,9 @@ class _Evidence:
     rules: MiningRules
     exact_cosine: object = None  # of pairs of rows; asked where rounding could decide
 
+# %% ../nbs/00_mining.ipynb #c018
 def _gather(table, group, difference, method, rules, reference=False):
-    "Collect the evidence of a table; in the reference a text without words differs from all others, unless its whole group has none."
+    "Collect the evidence; in the reference a text without words differs from all others, unless its whole group has none."
     seq, distinct = pd.factorize(table["sequence"].to_numpy(dtype=object))
     words = tfidf(table["text"], group if difference == "tfidf_group" else np.zeros(len(table), np.int64))
     labels = label_matrix(table) if difference == "grounded" else None
@@ -94,27 +96,7 @@ def _sklearn_cosine(texts, group):
         return cosine_similarity(TfidfVectorizer().fit_transform(texts[rows]))[np.searchsorted(rows, i), np.searchsorted(rows, j)]
     return lambda i, j: np.array([one(*pair) for pair in zip(i, j)])
 
-# %% ../nbs/00_mining.ipynb #c018
-def _judge(e, i, j):
-    "Apply the rules to pairs of rows i < j; give what is kept, what each rule dropped, and the sequence pairs that echo."
-    length, dropped, r = e.encoded.length[e.seq], Counter(), e.rules
-
-    def drop(rule, bad, *columns):
-        dropped[rule] += int(bad.sum())
-        return [x[~bad] for x in columns]
-    i, j = drop("same", e.seq[i] == e.seq[j], i, j)
-    i, j = drop("length", np.abs(length[i] - length[j]) > r.length_tolerance * np.maximum(length[i], length[j]), i, j)
-    i, j = drop("wordless", e.silent[i] | e.silent[j], i, j)
-    close = _close(e, i, j)
-    heard = close & (e.repeated[i] | e.repeated[j])
-    echo = _sequence_pair(e, i[heard], j[heard])
-    i, j = drop("text", close, i, j)
-    alike = pair_identity(e.encoded, e.seq[i], e.seq[j], e.method, r.min_identity)
-    i, j, alike = drop("low", alike < max(r.min_identity, 1e-12), i, j, alike)
-    i, j, alike = drop("high", alike > r.max_identity, i, j, alike)
-    if r.max_pairs_per_anchor: i, j, alike = drop("cap", _beyond_cap(i, j, alike, r.max_pairs_per_anchor), i, j, alike)
-    return i, j, alike, dropped, echo
-
+# %% ../nbs/00_mining.ipynb #c020
 def _close(e, i, j):
     "Mark pairs whose functions do not differ."
     if e.labels is not None: return pair_dots(e.labels, i, j) > 0
@@ -136,7 +118,28 @@ def _beyond_cap(i, j, alike, cap):
     bad[order[rank < cap]] = False
     return bad
 
-# %% ../nbs/00_mining.ipynb #c020
+# %% ../nbs/00_mining.ipynb #c022
+def _judge(e, i, j):
+    "Apply the rules to pairs of rows i < j; give what is kept, what each rule dropped, and the sequence pairs that echo."
+    length, dropped, r = e.encoded.length[e.seq], Counter(), e.rules
+
+    def drop(rule, bad, *columns):
+        dropped[rule] += int(bad.sum())
+        return [x[~bad] for x in columns]
+    i, j = drop("same", e.seq[i] == e.seq[j], i, j)
+    i, j = drop("length", np.abs(length[i] - length[j]) > r.length_tolerance * np.maximum(length[i], length[j]), i, j)
+    i, j = drop("wordless", e.silent[i] | e.silent[j], i, j)
+    close = _close(e, i, j)
+    heard = close & (e.repeated[i] | e.repeated[j])
+    echo = _sequence_pair(e, i[heard], j[heard])
+    i, j = drop("text", close, i, j)
+    alike = pair_identity(e.encoded, e.seq[i], e.seq[j], e.method, r.min_identity)
+    i, j, alike = drop("low", alike < max(r.min_identity, 1e-12), i, j, alike)
+    i, j, alike = drop("high", alike > r.max_identity, i, j, alike)
+    if r.max_pairs_per_anchor: i, j, alike = drop("cap", _beyond_cap(i, j, alike, r.max_pairs_per_anchor), i, j, alike)
+    return i, j, alike, dropped, echo
+
+# %% ../nbs/00_mining.ipynb #c024
 @dataclass
 class MiningReport:
     "What mining was told to do and what became of every row and pair."
@@ -167,7 +170,7 @@ class MiningReport:
         told = ["; ".join(f"{k}: <b>{v}</b>" for k, v in part.items()) for part in (self.settings, self.rows)]
         return "<br>".join(told) + self.to_frame().to_html(index=False, border=0)
 
-# %% ../nbs/00_mining.ipynb #c022
+# %% ../nbs/00_mining.ipynb #c026
 def _blocks_in_groups(code, size=1 << 18):
     "Give all pairs of rows i < j of one group, in blocks; an anchor is never split."
     order = np.argsort(code, kind="stable")[(code == NO_GROUP).sum():]
@@ -180,8 +183,9 @@ def _blocks_in_groups(code, size=1 << 18):
                 waiting, n = [], 0
     if waiting: yield tuple(map(np.concatenate, zip(*waiting)))
 
-# %% ../nbs/00_mining.ipynb #c025
-PAIR_COLUMNS = ("anchor_id", "anchor_seq", "anchor_text", "hard_neg_id", "hard_neg_seq", "hard_neg_text", "seq_similarity", "text_similarity", "group", "type")
+# %% ../nbs/00_mining.ipynb #c029
+PAIR_COLUMNS = ("anchor_id", "anchor_seq", "anchor_text", "hard_neg_id", "hard_neg_seq", "hard_neg_text",
+                "seq_similarity", "text_similarity", "group", "type")
 
 def _pair_table(table, i, j, seq_similarity, text_similarity, group):
     "Write out pairs of rows; the strings are shared with the protein table, not copied."
@@ -198,7 +202,7 @@ def _keep_unechoed(e, i, j, alike, echo, dropped):
     dropped["echo"] += int(bad.sum())
     return i[~bad], j[~bad], alike[~bad]
 
-# %% ../nbs/00_mining.ipynb #c026
+# %% ../nbs/00_mining.ipynb #c030
 def _mine(table, code, evidence, reference):
     "Judge all pairs; give kept pairs in order of group, anchor and negative, and the counts."
     considered, dropped = 0, Counter({rule: 0 for rule in RULES})
@@ -213,9 +217,29 @@ def _mine(table, code, evidence, reference):
     order = np.lexsort((j, i, code[i]))
     return (i[order], j[order], alike[order]), considered, dropped
 
-# %% ../nbs/00_mining.ipynb #c028
+# %% ../nbs/00_mining.ipynb #c032
 REFERENCE_RULES = MiningRules(max_identity=.99999999)  # the value of its code; its report says 0.9999
 
+def _reference_settings(table, given):
+    "Give the reference's settings; ValueError where the caller chose others."
+    if given != ("auto", "auto", "auto", MiningRules()):
+        raise ValueError("reference=True sets group_by, similarity, text_difference and rules itself; leave them out")
+    if "structure_3di" not in table: raise KeyError("reference=True groups by the column structure_3di, which the table does not have")
+    return "structure_3di", "difflib", "tfidf_group", REFERENCE_RULES
+
+def _group_rows(proteins, group_by, similarity, rules, reference):
+    "Number the group of each row; give names of groups and what was done."
+    if not len(proteins): return np.zeros(0, np.int64), [], str(group_by)
+    if reference: return *column_groups(proteins, group_by, sort=True), group_by
+    return make_groups(proteins, group_by, Criterion(rules.min_identity, rules.length_tolerance, similarity), rules.workers)
+
+def _count_rows(table, proteins, code):
+    "Say what became of the rows of the table."
+    size = np.bincount(code[code != NO_GROUP], minlength=1)
+    return dict(rows=len(table), repeated=len(table) - len(proteins), without_group=int((code == NO_GROUP).sum()),
+                alone=int((size == 1).sum()), compared=int(size[size > 1].sum()), groups=int((size > 1).sum()))
+
+# %% ../nbs/00_mining.ipynb #c034
 def mine_twins(
     table: pd.DataFrame,  # protein table: protein_id, sequence, text; optional structure_3di, family, labels
     group_by="auto",  # "auto", "similarity", "kmers", "mmseqs", a column, or the path of a cluster table
@@ -226,16 +250,11 @@ def mine_twins(
 ) -> tuple[pd.DataFrame, MiningReport]:  # pair table, counted report
     "Find pairs of proteins with like sequences and different functions."
     if reference:
-        if (group_by, similarity, text_difference, rules) != ("auto", "auto", "auto", MiningRules()):
-            raise ValueError("reference=True sets group_by, similarity, text_difference and rules itself; leave them out")
-        if "structure_3di" not in table: raise KeyError("reference=True groups by the column structure_3di, which the table does not have")
-        group_by, similarity, text_difference, rules = "structure_3di", "difflib", "tfidf_group", REFERENCE_RULES
+        group_by, similarity, text_difference, rules = _reference_settings(table, (group_by, similarity, text_difference, rules))
     if similarity not in METHODS: raise ValueError(f"unknown similarity {similarity!r}; one of: {', '.join(METHODS)}")
     proteins = _distinct_rows(table)
     difference = resolve_difference(proteins, text_difference)
-    if not len(proteins): code, names, grouping = np.zeros(0, np.int64), [], str(group_by)
-    elif reference: (code, names), grouping = column_groups(proteins, group_by, sort=True), group_by
-    else: code, names, grouping = make_groups(proteins, group_by, Criterion(rules.min_identity, rules.length_tolerance, similarity), rules.workers)
+    code, names, grouping = _group_rows(proteins, group_by, similarity, rules, reference)
     evidence = _gather(proteins, code, difference, similarity, rules, reference)
     (i, j, alike), considered, dropped = _mine(proteins, code, evidence, reference)
     words = evidence.words if difference != "grounded" else tfidf(proteins["text"], np.zeros(len(proteins), np.int64))
@@ -243,12 +262,7 @@ def mine_twins(
     settings = dict(grouping=grouping, similarity=similarity, text_difference=difference) | {k: v for k, v in vars(rules).items() if k != "workers"}
     return pairs, MiningReport(settings, _count_rows(table, proteins, code), considered, dict(dropped), len(pairs)).check()
 
-def _count_rows(table, proteins, code):
-    "Say what became of the rows of the table."
-    size = np.bincount(code[code != NO_GROUP], minlength=1)
-    return dict(rows=len(table), repeated=len(table) - len(proteins), without_group=int((code == NO_GROUP).sum()), alone=int((size == 1).sum()), compared=int(size[size > 1].sum()), groups=int((size > 1).sum()))
-
-# %% ../nbs/00_mining.ipynb #c059
+# %% ../nbs/00_mining.ipynb #c066
 def _easy_set(rows, n, seed):
     "Draw anchors and, for each, another row as its negative, unchecked."
     anchor = rows.sample(n=min(n, len(rows)), random_state=seed) if len(rows) > 1 else rows.head(0)
@@ -257,6 +271,7 @@ def _easy_set(rows, n, seed):
     return pd.DataFrame(dict(anchor_seq=anchor.sequence.to_numpy(), anchor_text=anchor.text.to_numpy(), hard_neg_seq=negative.sequence.to_numpy(),
                              hard_neg_text=negative.text.to_numpy(), seq_similarity=0., type="easy"))
 
+# %% ../nbs/00_mining.ipynb #c068
 def reference_tables(
     pairs: pd.DataFrame,  # pairs mined with reference=True
     table: pd.DataFrame,  # the protein table that they come from
@@ -267,7 +282,8 @@ def reference_tables(
     train, test = train_test_split(hard, test_size=.2, random_state=seed) if len(hard) > 1 else (hard, hard.head(0))
     rows, used = _distinct_rows(table), set(zip(hard.anchor_seq, hard.anchor_text)) | set(zip(hard.hard_neg_seq, hard.hard_neg_text))
     unused = rows[[key not in used for key in zip(rows.sequence, rows.text)]].reset_index(drop=True)
-    return {"hard_negatives_all.csv": hard, "hard_negatives_train.csv": train, "hard_negatives_test.csv": test, "easy_samples_all.csv": _easy_set(unused, 1000, seed)}
+    return {"hard_negatives_all.csv": hard, "hard_negatives_train.csv": train, "hard_negatives_test.csv": test,
+            "easy_samples_all.csv": _easy_set(unused, 1000, seed)}
 
 def write_reference_csvs(
     pairs: pd.DataFrame,  # pairs mined with reference=True
@@ -281,7 +297,7 @@ def write_reference_csvs(
         write_table(paths[-1], part)
     return paths
 
-# %% ../nbs/00_mining.ipynb #c063
+# %% ../nbs/00_mining.ipynb #c072
 def around_difference(
     a: str,  # one sequence
     b: str,  # the other
@@ -296,7 +312,7 @@ def around_difference(
     left, right = max(0, column - window), column + window + 1
     return row_a[left:right], row_b[left:right], start + left + 1, start + left + 1, column - left
 
-# %% ../nbs/00_mining.ipynb #c066
+# %% ../nbs/00_mining.ipynb #c075
 def _letters(ax, row, other, y):
     "Draw a row of letters, the differing ones on colour."
     for x, (letter, opposite) in enumerate(zip(row, other)):
@@ -304,6 +320,7 @@ def _letters(ax, row, other, y):
         box = dict(boxstyle="square,pad=0.22", fc="#b0b0b0" if "-" in (letter, opposite) else "#c8102e", ec="none") if differs else None
         ax.text(x, y, letter, ha="center", va="center", family="monospace", fontsize=10, color="white" if differs else "#303030", bbox=box)
 
+# %% ../nbs/00_mining.ipynb #c077
 def plot_twin(
     pair,  # a row of the pair table
     window: int = 25,  # residues on each side of the first difference
@@ -312,21 +329,24 @@ def plot_twin(
     "Show a twin pair: both sequences around the first difference, both texts, both similarities."
     import matplotlib.pyplot as plt
     row_a, row_b, at_a, at_b, column = around_difference(pair["anchor_seq"], pair["hard_neg_seq"], window)
-    texts = [textwrap.fill(f"{pair[f'{side}_id']}: {pair[f'{side}_text']}", width, max_lines=4, placeholder=" ...") for side in ("anchor", "hard_neg")]
+    texts = [textwrap.fill(f"{pair[f'{side}_id']}: {pair[f'{side}_text']}", width, max_lines=4, placeholder=" ...")
+             for side in ("anchor", "hard_neg")]
     lines = [text.count("\n") + 1 for text in texts]
-    fig, (ax, below) = plt.subplots(2, 1, figsize=(10, 1.6 + .22 * sum(lines)), dpi=90, height_ratios=[1.1, .25 + .2 * sum(lines)], layout="constrained")
+    fig, (ax, below) = plt.subplots(2, 1, figsize=(10, 1.6 + .22 * sum(lines)), dpi=90, height_ratios=[1.1, .25 + .2 * sum(lines)],
+                                    layout="constrained")
     for y, (row, other, at, side) in enumerate([(row_a, row_b, at_a, "anchor"), (row_b, row_a, at_b, "hard_neg")]):
         _letters(ax, row, other, -y)
         ax.text(-1.5, -y, f"{pair[f'{side}_id']}  {at}", ha="right", va="center", fontsize=9)
         ax.text(len(row) + .5, -y, at + len(row.replace("-", "")) - 1, va="center", fontsize=9)
     ax.text(column, .75, f"{at_a + len(row_a[:column].replace('-', ''))}", ha="center", fontsize=9, color="#c8102e")
-    ax.set(xlim=(-9, len(row_a) + 4), ylim=(-1.6, 1.2), title=f"{pair['seq_similarity']:.1%} alike in sequence, texts {pair['text_similarity']:.0%} alike")
+    ax.set(xlim=(-9, len(row_a) + 4), ylim=(-1.6, 1.2),
+           title=f"{pair['seq_similarity']:.1%} alike in sequence, texts {pair['text_similarity']:.0%} alike")
     for y, text, color in ((1, texts[0], "#303030"), (1 - lines[0] / sum(lines) - .04, texts[1], "#303030")):
         below.text(.01, y, text, va="top", fontsize=9, color=color, transform=below.transAxes)
     for axis in (ax, below): axis.axis("off")
     return fig
 
-# %% ../nbs/00_mining.ipynb #c071
+# %% ../nbs/00_mining.ipynb #c082
 def label_verdict(
     pairs: pd.DataFrame,  # pair table
     table: pd.DataFrame,  # protein table with labels

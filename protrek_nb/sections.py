@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['Words', 'Table', 'Picture', 'Section', 'MAIN', 'ABSENT', 'BARS', 'CHOICES', 'DRIFT', 'TEMPERATURE', 'absent',
-           'with_interval', 'main_table', 'finding_title', 'accuracy_picture', 'retrieval_words', 'found_section',
-           'example_section', 'decision_table', 'decision_section', 'score_section', 'retrieval_section',
-           'control_section', 'drift_blocks', 'split_section', 'run_vectors', 'map_cases', 'map_section', 'kept_epoch',
-           'validation_words', 'history_section', 'made_section', 'mining_blocks']
+           'with_interval', 'main_table', 'interval_words', 'finding_title', 'accuracy_picture', 'retrieval_words',
+           'found_section', 'example_section', 'decision_table', 'decision_section', 'score_section',
+           'retrieval_section', 'control_section', 'drift_blocks', 'split_section', 'run_vectors', 'map_cases',
+           'map_section', 'kept_epoch', 'validation_words', 'history_section', 'made_section', 'mining_blocks']
 
 # %% ../nbs/07e_sections.ipynb #c003
 from collections import namedtuple
@@ -46,13 +46,14 @@ def with_interval(value, low, high, form="{:.3f}"):
 def main_table(
     found,         # `Findings`
     metrics=MAIN,  # keys of `NAMES`, in order
-) -> pd.DataFrame: # text cells: measure, n, guessing, each model, each change
+) -> pd.DataFrame: # text cells: measure, n with its unit, guessing, each model, each change
     "Set measures of all models side by side, with intervals."
     cells = {(r.model, r.metric): r for r in found.summary.itertuples()}
     rows = []
     for metric in [m for m in metrics if any((model, m) in cells for model in found.models)]:
         first, chance = next(cells[model, metric] for model in found.models if (model, metric) in cells), NAMES[metric][1]
-        row = dict(measure=NAMES[metric][0], n=f"{first.n:,.0f}", guessing="" if chance is None else f"{chance:.2f}")
+        unit = "queries" if metric.startswith("retrieval") else "pairs"
+        row = dict(measure=NAMES[metric][0], n=f"{first.n:,.0f} {unit}", guessing="" if chance is None else f"{chance:.2f}")
         row |= {model: with_interval(r.value, r.low, r.high) if (r := cells.get((model, metric))) else ABSENT for model in found.models}
         for label in found.labels:
             gain = found.gain(label, metric)
@@ -67,6 +68,16 @@ def _bare_change(cells, found, label, metric):
     return f"{after.value - before.value:+.3f}" if before and after else ABSENT
 
 # %% ../nbs/07e_sections.ipynb #c015
+def interval_words(
+    found,   # `Findings`
+) -> str:    # one sentence
+    "Say for each model what its intervals are of."
+    seeds, told = found.summary.groupby("model")["seeds"].max(), {}
+    for model in [m for m in found.models if m in seeds.index]:
+        told.setdefault(f"t interval over {seeds[model]:.0f} seeds around their mean" if seeds[model] > 1 else "one run, bootstrap interval over families", []).append(model)
+    return "; ".join(f"{' and '.join(models)}: {how}" for how, models in told.items()) or "nothing was measured"
+
+# %% ../nbs/07e_sections.ipynb #c018
 BARS = {"twins one_way": ("twins: one text", "pairs"), "twins group": ("twins: both texts", "pairs"), "easy one_way": ("easy pairs", "pairs"),
         "retrieval component protein_to_text hit_at_1": ("retrieval: first hit right", "proteins")}
 
@@ -77,7 +88,7 @@ def finding_title(
     "Say in one line what the runs found."
     if len(found.labels) == 1: return headline(found.gains)
     value = found.summary.set_index(["model", "metric"])["value"]
-    return "Accuracy on twins: " + ", ".join(f"{model} {percent(value.get((model, 'twins one_way'), np.nan))}" for model in found.models)
+    return "Accuracy on twins: " + ", ".join(f"{model} {percent(value.get((model, 'twins one_way'), np.nan), 1)}" for model in found.models)
 
 
 def accuracy_picture(
@@ -89,17 +100,17 @@ def accuracy_picture(
     rows = dress(found.summary).sort_values("metric", key=lambda s: s.map(list(BARS).index), kind="stable")
     if not len(rows): return [absent("accuracies")]
     seeds = found.summary["seeds"].max()
-    how = f"mean over up to {seeds:.0f} seeds with t interval, dots are single runs" if seeds > 1 else "bootstrap intervals over families"
+    how = interval_words(found) + ("; dots are single runs" if seeds > 1 else "")
     caption = f"Share of right answers on the test split; {how}. Dashes: what guessing gives. Bars without an interval have none in the run folder."
-    return [Picture("1_accuracy", plot_accuracy(rows, finding_title(found), dress(found.long) if seeds > 1 else None), caption)]
+    return [Picture("accuracy", plot_accuracy(rows, finding_title(found), dress(found.long) if seeds > 1 else None), caption)]
 
-# %% ../nbs/07e_sections.ipynb #c020
+# %% ../nbs/07e_sections.ipynb #c023
 def retrieval_words(found):
     "Say what became of general retrieval, for better or worse."
     value, said = found.summary.set_index(["model", "metric"])["value"], []
     key = "retrieval component protein_to_text "
     if not all((model, key + score) in value for model in found.models for score in ("hit_at_1", "map")): return []
-    for score, what, form in (("hit_at_1", "first hit right", percent), ("map", "mean average precision", "{:.3f}".format)):
+    for score, what, form in (("hit_at_1", "first hit right", lambda x: percent(x, 1)), ("map", "mean average precision", "{:.3f}".format)):
         said.append(f"{what}: " + ", ".join(f"{model} {form(value[model, key + score])}" for model in found.models))
     return [Words("General retrieval, from a protein to the texts of its family. " + "; ".join(said)[:1].upper() + "; ".join(said)[1:] + ".")]
 
@@ -118,10 +129,11 @@ def found_section(
     seen = "Every number is of proteins unrelated to those of training: the splits are certified." if clean else "THE SPLITS ARE NOT CLEAN, so these numbers are too good; see below."
     words.append(Words(f"Guessing would give 50 % for one text and 25 % for both. {seen}"))
     lacking = [Words(f"{run.name} lacks: {', '.join(run.lacking())}.") for run in found.runs if run.lacking()]
-    table = Table("metrics", main_table(found), "Value with 95 % interval. The change is of the same pairs before and after training; where it has no interval, the run folder has none.")
+    table = Table("metrics", main_table(found), f"Value with 95 % interval ({interval_words(found)}). The change is of the same pairs before and after training; "
+                  "where it has no interval, the run folder has none.")
     return Section("What was found", [*words, *accuracy_picture(found), table, *lacking])
 
-# %% ../nbs/07e_sections.ipynb #c024
+# %% ../nbs/07e_sections.ipynb #c027
 def example_section(
     found,       # `Findings`
 ) -> Section:
@@ -134,9 +146,9 @@ def example_section(
     figure.suptitle(f"{pair['anchor_id']} and {pair['hard_neg_id']}, the most similar of {len(pairs):,} twin pairs in the test split", x=0.012, ha="left", fontsize=12, fontweight="bold")
     pyplot.close(figure)
     caption = f"Around the first difference. The pair of {found.runs[0].name} was chosen by sequence similarity alone; positions count from 1."
-    return Section("An example", [Picture("2_twin", figure, caption)])
+    return Section("An example", [Picture("twin", figure, caption)])
 
-# %% ../nbs/07e_sections.ipynb #c027
+# %% ../nbs/07e_sections.ipynb #c030
 CHOICES = {"": "validation split", "_test_swept": "the test set itself (reference's way, flatters)"}
 
 
@@ -161,7 +173,7 @@ def decision_section(found):
                   "so calling everything right gives precision 0.5, recall 1 and F1 0.667; a swept threshold that ends there has found nothing.")
     return Section("Decisions at a threshold", [words, Table("decisions", table, "Precision, recall and F1 over all scores of own and other texts.")])
 
-# %% ../nbs/07e_sections.ipynb #c032
+# %% ../nbs/07e_sections.ipynb #c035
 def score_section(
     found,       # `Findings`
 ) -> Section:
@@ -174,9 +186,9 @@ def score_section(
     long = found.long[(found.long["metric"] == "twins threshold")].drop_duplicates("model").set_index("model")["value"]
     caption = ("Twin pairs of the test split. Left: cosines of a text with its own protein and with that protein's twin. Right: their difference for each text; "
                "above zero the text prefers its own protein. Dashed: threshold chosen on the validation split.")
-    return Section("Scores", [Picture("3_scores", plot_scores(scores, f"ROC area of own against twin's scores: {areas}", long.to_dict()), caption)])
+    return Section("Scores", [Picture("scores", plot_scores(scores, f"ROC area of own against twin's scores: {areas}", long.to_dict()), caption)])
 
-# %% ../nbs/07e_sections.ipynb #c035
+# %% ../nbs/07e_sections.ipynb #c038
 def retrieval_section(
     found,       # `Findings`
 ) -> Section:
@@ -184,9 +196,9 @@ def retrieval_section(
     table = main_table(found, [m for m in NAMES if m.startswith("retrieval")])
     if not len(table): return Section("Retrieval", [absent("retrieval")])
     words = Words("Every test text is ranked for every test protein, and the other way round. A hit is any text of the protein's own family, or, harder, the protein's own text.")
-    return Section("Retrieval", [words, Table("retrieval", table, "n counts queries.")])
+    return Section("Retrieval", [words, Table("retrieval", table, "Shares and means over all queries of the test split.")])
 
-# %% ../nbs/07e_sections.ipynb #c038
+# %% ../nbs/07e_sections.ipynb #c041
 DRIFT = dict(self_cosine="mean cosine of a protein's vector before and after", cka="linear CKA of the protein vectors, 1 is the same shape",
              neighbour_overlap="share of a protein's nearest neighbours kept", structure_alignment_before="cosine of sequence and structure vectors, before", structure_alignment_after="cosine of sequence and structure vectors, after",
              structure_hit_at_1_before="structure found first from its sequence, before", structure_hit_at_1_after="structure found first from its sequence, after")
@@ -209,7 +221,7 @@ def control_section(
                   f"when pairs are judged in both directions: {len(both) - len(outside)} of {len(both)} are. What fires in one direction only is the reason why one direction is not trusted.")
     table = Table("controls", controls.assign(value=[with_interval(r.value, r.low, r.high) for r in controls.itertuples()], fires=["yes" if f else "no" for f in controls["fires"]]).drop(columns=["low", "high"]), "All controls.")
     caption = f"Controls of {run.name}. Grey: 0.45 to 0.55. Red ring: outside, and the interval excludes one half."
-    return Section("Controls", [words, Picture("6_controls", plot_controls(controls, title, len(run.scores("tuned"))), caption), table, *drift_blocks(run)])
+    return Section("Controls", [words, Picture("controls", plot_controls(controls, title, len(run.scores("tuned"))), caption), table, *drift_blocks(run)])
 
 
 def drift_blocks(run):
@@ -220,7 +232,7 @@ def drift_blocks(run):
     if temperature: blocks.append(Table("temperature", pd.DataFrame(temperature).rename(columns=TEMPERATURE).round(3).astype(str), "The temperature, and scores as cosine and as cosine / temperature."))
     return blocks or [absent("drift")]
 
-# %% ../nbs/07e_sections.ipynb #c045
+# %% ../nbs/07e_sections.ipynb #c048
 def split_section(
     found,       # `Findings`
 ) -> Section:
@@ -230,7 +242,7 @@ def split_section(
                  **{f"{split} pairs": f"{n:,}" for split, n in run.pairs["split"].value_counts().reindex(["train", "valid", "test"], fill_value=0).items()}) for run in found.runs]
     return Section("The splits", [*blocks, Table("splits", pd.DataFrame(rows), "Twin pairs of each split, and whether the certificate is clean.")])
 
-# %% ../nbs/07e_sections.ipynb #c048
+# %% ../nbs/07e_sections.ipynb #c051
 def run_vectors(
     run,     # `Run`
 ) -> tuple:  # (dict (model, kind) -> vectors, dict kind -> string -> row); None where the run folder has none
@@ -254,7 +266,7 @@ def map_cases(run, pairs, row_of):
         cases.append(dict(name=f"{pair['anchor_id']} / {pair['hard_neg_id']}", note=judged, sequence=[row_of["sequence"][pair[f"{s}_seq"]] for s in sides], text=[row_of["text"][pair[f"{s}_text"]] for s in sides]))
     return cases
 
-# %% ../nbs/07e_sections.ipynb #c049
+# %% ../nbs/07e_sections.ipynb #c052
 def map_section(
     found,                # `Findings`
     method: str = "tsne", # "tsne" or "umap"
@@ -274,9 +286,9 @@ def map_section(
                f"{len(drawn) - len(cases)} more in grey. One {LAYOUTS[method]} layout for both models, so positions can be compared; the mean of each cloud is subtracted. Distances in such a map are only roughly those of the vectors.")
     headline = f"Of {len(cases)} pairs drawn at random, both texts find their protein in " + ", ".join(f"{n} ({label})" for label, n in right.items())
     texts = Table("map_pairs", chosen[["anchor_id", "anchor_text", "hard_neg_id", "hard_neg_text"]].rename(columns=dict(anchor_id="A", anchor_text="text of A", hard_neg_id="B", hard_neg_text="text of B")), "The pairs of the map.")
-    return Section(title, [Picture("4_map", plot_map(places, cases, headline, method), caption), texts])
+    return Section(title, [Picture("map", plot_map(places, cases, headline, method), caption), texts])
 
-# %% ../nbs/07e_sections.ipynb #c054
+# %% ../nbs/07e_sections.ipynb #c057
 def kept_epoch(
     run,     # `Run`
 ) -> float:  # epoch whose weights the run kept; None where it cannot be told
@@ -303,9 +315,9 @@ def history_section(
     single = f"Weights of epoch {kept[run.name]:g} of {last} kept" if kept[run.name] else f"Training until epoch {last}"
     title = single if len(found.runs) == 1 else f"Validation in {len(found.runs)} runs"
     figure = plot_history({run.name: run.history for run in found.runs}, title + (f"; twins on validation: {words}" if words else ""), {n: k for n, k in kept.items() if k}, {run.name: run.label for run in found.runs})
-    return Section("The course of training", [Picture("5_history", figure, "Training loss and accuracy on the validation split. The test split plays no part in the choice of the epoch.")])
+    return Section("The course of training", [Picture("history", figure, "Training loss and accuracy on the validation split. Epoch 0 is the base model, which has no training loss. The test split plays no part in the choice of the epoch.")])
 
-# %% ../nbs/07e_sections.ipynb #c058
+# %% ../nbs/07e_sections.ipynb #c061
 def made_section(
     found,       # `Findings`
 ) -> Section:

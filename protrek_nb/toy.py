@@ -6,8 +6,8 @@
 __all__ = ['AMINO_ACIDS', 'DI_LETTERS', 'COMMON', 'COIL', 'DOMAIN_NAMES', 'DOMAIN_PHRASES', 'LOOPS', 'RESIDUE_NAMES', 'ORGANISMS',
            'Domain', 'letters', 'draw_domain', 'Function', 'Loop', 'Stock', 'make_stock', 'Family', 'draw_linker',
            'draw_family', 'substitute', 'insert_or_delete', 'write_loop', 'write_member', 'write_text', 'WorldRules',
-           'name_residues', 'propagated', 'make_family_rows', 'make_world', 'toy_path', 'write_toy', 'load_toy',
-           'general_world']
+           'name_residues', 'propagated', 'annotate', 'make_family_rows', 'make_world', 'toy_path', 'write_toy',
+           'load_toy', 'general_world']
 
 # %% ../nbs/toy.ipynb #c003
 from dataclasses import dataclass
@@ -21,7 +21,8 @@ from .core import project_path, sha256_file, write_table
 # %% ../nbs/toy.ipynb #c006
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 DI_LETTERS = AMINO_ACIDS.lower() # Foldseek's 3Di alphabet uses the same twenty letters; ProTrek writes them in lower case
-COMMON = "AAAAAAAADDDDDEEEEEEFFFFGGGGGGGHHIIIIIIKKKKKKLLLLLLLLLLMMNNNNPPPPPQQQQRRRRRSSSSSSSTTTTTVVVVVVVYYY" # about as frequent as in Swiss-Prot; C and W, the rarest, are kept for motifs
+COMMON = ("AAAAAAAADDDDDEEEEEEFFFFGGGGGGGHHIIIIIIKKKKKKLLLLLLLLLL" # letters about as frequent as in Swiss-Prot;
+          "MMNNNNPPPPPQQQQRRRRRSSSSSSSTTTTTVVVVVVVYYY") # C and W, the rarest, are kept for motifs
 COIL = "dpvqs" # 3Di letters of loops and linkers
 
 DOMAIN_NAMES = (
@@ -39,7 +40,7 @@ class Domain:
     signature: str # consensus residues
     structure: str # 3Di letters, one to a residue
 
-# %% ../nbs/toy.ipynb #c008
+# %% ../nbs/toy.ipynb #c009
 def letters(
     rng:np.random.Generator, # where the randomness comes from
     n:int,                   # how many letters
@@ -48,7 +49,7 @@ def letters(
     "Draw `n` letters."
     return "".join(alphabet[i] for i in rng.integers(0, len(alphabet), n))
 
-# %% ../nbs/toy.ipynb #c009
+# %% ../nbs/toy.ipynb #c010
 def draw_domain(
     name:str,                # its name in texts
     rng:np.random.Generator, # where the randomness comes from
@@ -58,7 +59,7 @@ def draw_domain(
     rich = "".join(sorted(set(COMMON))[i] for i in rng.permutation(18)[:5])
     return Domain(name, letters(rng, length, rich), letters(rng, length, DI_LETTERS))
 
-# %% ../nbs/toy.ipynb #c013
+# %% ../nbs/toy.ipynb #c014
 @dataclass(frozen=True)
 class Function:
     "What a key of residues makes a protein do, and the sentences that say so."
@@ -66,7 +67,7 @@ class Function:
     keys: tuple[str, ...]      # residues at the sites, one string for each equivalent key
     sentences: tuple[str, ...] # paraphrases: same meaning, few shared words
 
-# %% ../nbs/toy.ipynb #c014
+# %% ../nbs/toy.ipynb #c015
 @dataclass(frozen=True)
 class Loop:
     "A recurring motif: the residues at its numbered sites decide the function."
@@ -75,7 +76,7 @@ class Loop:
     phrases: tuple[str, ...]        # what texts say of the loop, whatever the function
     functions: tuple[Function, ...] # what it can do
 
-# %% ../nbs/toy.ipynb #c015
+# %% ../nbs/toy.ipynb #c017
 LOOPS = (
     Loop("hydrolase", "CHSW1GCTW",
         ("A catalytic serine loop forms the hydrolase centre.", "The hydrolase site lies on a conserved loop.", "Carries the loop of serine hydrolases."),
@@ -111,14 +112,14 @@ LOOPS = (
             "Responds to short peptide transmitters.", "Activated by vasopressin and oxytocin.")))),
 )
 
-# %% ../nbs/toy.ipynb #c020
+# %% ../nbs/toy.ipynb #c022
 @dataclass(frozen=True)
 class Stock:
     "Everything that families are built from."
     domains: tuple[Domain, ...]   # the structural parts
     flanks: dict                  # loop name -> (left residues, right residues, 3Di of the whole loop)
 
-# %% ../nbs/toy.ipynb #c021
+# %% ../nbs/toy.ipynb #c023
 def make_stock(
     seed:int=7, # the stock's own seed: worlds with the same stock can be compared
 ) -> Stock:     # twenty domains and the flanks of the four loops
@@ -129,7 +130,7 @@ def make_stock(
               for loop in LOOPS}
     return Stock(domains, flanks)
 
-# %% ../nbs/toy.ipynb #c024
+# %% ../nbs/toy.ipynb #c026
 @dataclass(frozen=True)
 class Family:
     "A combination of parts: what all its members share."
@@ -141,7 +142,7 @@ class Family:
     @property
     def domains(self): return tuple(p for p in self.parts if isinstance(p, Domain))
 
-# %% ../nbs/toy.ipynb #c025
+# %% ../nbs/toy.ipynb #c028
 def draw_linker(
     rng:np.random.Generator, # where the randomness comes from
 ) -> tuple[str, str]:        # residues and 3Di letters, 4 to 25 of each
@@ -149,7 +150,7 @@ def draw_linker(
     length = int(rng.integers(4, 26))
     return letters(rng, length, COMMON), letters(rng, length, COIL)
 
-# %% ../nbs/toy.ipynb #c026
+# %% ../nbs/toy.ipynb #c030
 def draw_family(
     family_id:str,           # its name
     loop:Loop,               # the loop that it carries
@@ -167,7 +168,7 @@ def draw_family(
     parts.insert(int(rng.integers(0, len(parts) + 1)), loop)
     return Family(family_id, loop, tuple(parts), tuple(draw_linker(rng) for _ in range(len(parts) + 1)))
 
-# %% ../nbs/toy.ipynb #c030
+# %% ../nbs/toy.ipynb #c034
 def substitute(
     residues:str,            # a stretch of sequence
     rate:float,              # chance of a draw for each residue (a draw may give the same letter)
@@ -177,7 +178,7 @@ def substitute(
     hit = rng.random(len(residues)) < rate
     return "".join(letters(rng, 1, COMMON) if h else r for r, h in zip(residues, hit))
 
-# %% ../nbs/toy.ipynb #c032
+# %% ../nbs/toy.ipynb #c038
 def insert_or_delete(
     linker:tuple[str, str],  # residues and 3Di letters
     chance:float,            # of a change of one to three residues
@@ -190,7 +191,7 @@ def insert_or_delete(
     if rng.random() < 0.5: return residues[:at] + residues[at + n:], structure[:at] + structure[at + n:]
     return residues[:at] + letters(rng, n, COMMON) + residues[at:], structure[:at] + "d" * n + structure[at:]
 
-# %% ../nbs/toy.ipynb #c035
+# %% ../nbs/toy.ipynb #c041
 def write_loop(
     loop:Loop,               # the motif
     key:str,                 # residues for its sites
@@ -203,7 +204,7 @@ def write_loop(
     core = "".join(key[int(c) - 1] if c.isdigit() else c for c in loop.core)
     return substitute(left, 0.01, rng) + core + substitute(right, 0.01, rng), sites
 
-# %% ../nbs/toy.ipynb #c038
+# %% ../nbs/toy.ipynb #c044
 def write_member(
     family:Family,           # what it shares with the others
     key:str,                 # residues at the sites
@@ -222,7 +223,7 @@ def write_member(
         elif part: sequence, structure = sequence + substitute(part.signature, 0.01, rng), structure + part.structure
     return dict(sequence=sequence, structure_3di=structure, sites=sites)
 
-# %% ../nbs/toy.ipynb #c041
+# %% ../nbs/toy.ipynb #c047
 def write_text(
     family:Family,           # says which domains and which loop
     function:Function,       # says what the protein does
@@ -236,7 +237,7 @@ def write_text(
     named = [one(DOMAIN_PHRASES).format(", ".join(parts))] if parts else []
     return " ".join([one(function.sentences), one(family.loop.phrases), *named, *([feature] if feature else [])])
 
-# %% ../nbs/toy.ipynb #c044
+# %% ../nbs/toy.ipynb #c051
 @dataclass(frozen=True)
 class WorldRules:
     "The size and the seeds of a toy world."
@@ -246,9 +247,10 @@ class WorldRules:
     seed: int = 0             # of everything but the stock
     stock_seed: int = 7       # of the stock
 
-# %% ../nbs/toy.ipynb #c045
-RESIDUE_NAMES = dict(zip("ACDEFGHIKLMNPQRSTVWY", "alanine cysteine aspartate glutamate phenylalanine glycine histidine isoleucine lysine leucine "
-    "methionine asparagine proline glutamine arginine serine threonine valine tryptophan tyrosine".split()))
+# %% ../nbs/toy.ipynb #c053
+RESIDUE_NAMES = dict(zip("ACDEFGHIKLMNPQRSTVWY", (
+    "alanine cysteine aspartate glutamate phenylalanine glycine histidine isoleucine lysine leucine "
+    "methionine asparagine proline glutamine arginine serine threonine valine tryptophan tyrosine").split()))
 
 def name_residues(
     key:str, # residues at the sites
@@ -256,7 +258,7 @@ def name_residues(
     "Describe a site as feature tables do."
     return f"Loop residues: {', '.join(RESIDUE_NAMES[r] for r in key)}."
 
-# %% ../nbs/toy.ipynb #c046
+# %% ../nbs/toy.ipynb #c054
 def propagated(
     family:Family, # a family
     stock:Stock,   # numbers the domains
@@ -264,7 +266,19 @@ def propagated(
     "Guess a function from the company that a loop keeps, as automatic annotation does."
     return family.loop.functions[stock.domains.index(family.domains[0]) % len(family.loop.functions)]
 
-# %% ../nbs/toy.ipynb #c048
+# %% ../nbs/toy.ipynb #c055
+def annotate(
+    family:Family,           # a family
+    key:str,                 # residues at the sites of one of its proteins
+    stock:Stock,             # numbers the domains
+    rng:np.random.Generator, # where the randomness comes from
+) -> str:                    # a text of the general world
+    "Write what automatic annotation says: a guessed function, some of the domains or none, most often the residues of the loop."
+    complete = 0.8 * (rng.random() < 0.7)
+    feature = name_residues(key) if rng.random() < 0.9 else ""
+    return write_text(family, propagated(family, stock), rng, complete, feature)
+
+# %% ../nbs/toy.ipynb #c059
 ORGANISMS = ("Homo sapiens", "Mus musculus", "Danio rerio", "Saccharomyces cerevisiae", "Arabidopsis thaliana", "Escherichia coli")
 
 def make_family_rows(
@@ -276,17 +290,18 @@ def make_family_rows(
 ) -> list[dict]:             # rows of a protein table
     "Write the members of a family; functions take turns, so that every family has twins."
     functions = [family.loop.functions[i] for i in rng.permutation(len(family.loop.functions))]
-    said, rows = propagated(family, stock), []
+    rows = []
     for m in range(members):
         own = functions[m % len(functions)]
         key = own.keys[int(rng.integers(len(own.keys)))]
         protein = write_member(family, key, stock, rng)
         sites = ";".join(str(s + 1) for s in protein.pop("sites"))
-        rows.append(dict(protein_id=f"{family.family_id}_{m + 1}", **protein, text=write_text(family, own, rng) if curated else write_text(family, said, rng, complete=0.8 * (rng.random() < 0.7), feature=name_residues(key) if rng.random() < 0.9 else ""),
-            family=family.family_id, organism=ORGANISMS[m % len(ORGANISMS)], function=own.name, labels=f"toy:{own.name.replace(' ', '_')}", sites=sites))
+        text = write_text(family, own, rng) if curated else annotate(family, key, stock, rng)
+        rows.append(dict(protein_id=f"{family.family_id}_{m + 1}", **protein, text=text, family=family.family_id, organism=ORGANISMS[m % len(ORGANISMS)],
+                         function=own.name, labels=f"toy:{own.name.replace(' ', '_')}", sites=sites))
     return rows
 
-# %% ../nbs/toy.ipynb #c050
+# %% ../nbs/toy.ipynb #c063
 def make_world(
     rules:WorldRules=WorldRules(), # sizes and seeds
 ) -> dict:                         # `proteins`: the curated benchmark; `general`: the propagated world
@@ -301,12 +316,12 @@ def make_world(
     proteins += rows("F", range(half, rules.families), rules.members, True)
     return dict(proteins=pd.DataFrame(proteins), general=pd.DataFrame(general))
 
-# %% ../nbs/toy.ipynb #c067
+# %% ../nbs/toy.ipynb #c068
 def toy_path() -> Path:
     "The protein table of the toy world in the project's `data/` folder."
     return project_path("data", "toy_proteins.csv")
 
-# %% ../nbs/toy.ipynb #c068
+# %% ../nbs/toy.ipynb #c069
 def write_toy(
     path:Path=None, # where to; the project's `data/toy_proteins.csv` when not given
 ) -> Path:          # the file written
@@ -315,17 +330,17 @@ def write_toy(
     write_table(path, make_world()["proteins"])
     return path
 
-# %% ../nbs/toy.ipynb #c070
+# %% ../nbs/toy.ipynb #c071
 def load_toy() -> pd.DataFrame: # protein table with `function`, `labels` and 1-based `sites`
     "Load the toy world that ships with the project."
     path = toy_path()
     if not path.exists(): raise FileNotFoundError(f"{path} is missing; write it again with `python -m protrek_nb.toy`")
     return pd.read_csv(path, dtype=str, keep_default_na=False)
 
-# %% ../nbs/toy.ipynb #c073
+# %% ../nbs/toy.ipynb #c074
 def general_world() -> pd.DataFrame: # 4,000 proteins with propagated texts, no family of the benchmark among them
     "Make the general world that the toy base model is pretrained on."
     return make_world()["general"]
 
-# %% ../nbs/toy.ipynb #c075
+# %% ../nbs/toy.ipynb #c099
 if __name__ == "__main__" and "__file__" in globals(): print(f"wrote {write_toy()}")

@@ -35,6 +35,7 @@ from .recipes import Recipe, get_recipe
 from .sources import read_human, read_receptors, read_terpenes, read_toxins, read_yeast
 from .splits import inherit_split, split_proteins
 from .tables import read_proteins, write_rejected
+from .texts import TEXT_DIFFERENCES
 from .toy import general_world, load_toy
 from .trainer import BatchPlan, TwinTrainer, arguments, newest_checkpoint, replay_rows, world
 
@@ -42,39 +43,41 @@ from .trainer import BatchPlan, TwinTrainer, arguments, newest_checkpoint, repla
 @dataclass(frozen=True)
 class TrainRun:
     "Everything that decides the outcome of a run."
-    name: str = "twins"
-    data: str = "toy"
-    base: str = "data/toy_base"
-    recipe: str = "balanced"
-    epochs: int = 30
-    seed: int = 42
-    learning_rate: float | None = None
-    batch_size: int | None = None
-    text_difference: str = "auto"
-    max_residues: int | None = None
-    max_identity: float = 0.5
-    resume: str = ""
-    tensorboard: bool = False
+    name: str = "twins"                # of the run folder under reports/runs/
+    data: str = "toy"                  # "toy", real tables by name joined with "+", or the path of a protein table
+    base: str = "data/toy_base"        # model folder, ProTrek .pt file, hub name, or "small": random weights
+    recipe: str = "balanced"           # one of recipes.RECIPES
+    epochs: int = 30                   # passes over the training pairs
+    seed: int = 42                     # of the split, the batches and the bootstrap
+    learning_rate: float | None = None # None: as the recipe says
+    batch_size: int | None = None      # rows in a batch; None: as the recipe says
+    text_difference: str = "auto"      # grounded, tfidf_corpus, tfidf_group; auto: grounded where there are labels
+    max_residues: int | None = None    # longer proteins are cut there, and counted; None: never
+    max_identity: float = 0.5          # sequences of different splits stay below this identity
+    resume: str = ""                   # run folder to go on with
+    tensorboard: bool = False          # also write event files into the run folder
 
     def __post_init__(self):
         if self.epochs < 1: raise ValueError(f"epochs = {self.epochs}: at least one pass over the data is needed")
         if not 0 < self.max_identity <= 1: raise ValueError(f"max_identity = {self.max_identity} must lie between 0 and 1")
+        if self.max_residues is not None and self.max_residues < 1: raise ValueError(f"max_residues = {self.max_residues} must be at least 1; leave it out to cut nothing")
+        if self.text_difference not in TEXT_DIFFERENCES: raise ValueError(f"text_difference = {self.text_difference!r} must be one of {', '.join(TEXT_DIFFERENCES)}")
         get_recipe(self.recipe, learning_rate=self.learning_rate, batch_size=self.batch_size)
 
     @property
     def chosen(self): return get_recipe(self.recipe, learning_rate=self.learning_rate, batch_size=self.batch_size)
 
-# %% ../nbs/05_train.ipynb #c011
+# %% ../nbs/05_train.ipynb #c012
 def find_path(
     name:str, # as a person types it
 ) -> Path:    # where it is; `name` itself where it is nowhere
     "Look for a file or folder from the working folder and from the project's root."
     return next((p for p in (Path(name).expanduser(), project_path(name)) if p.exists()), Path(name))
 
-# %% ../nbs/05_train.ipynb #c012
+# %% ../nbs/05_train.ipynb #c014
 REAL = dict(toxins=read_toxins, terpenes=read_terpenes, receptors=read_receptors, human=read_human, yeast=read_yeast) # see `sources`
 
-# %% ../nbs/05_train.ipynb #c013
+# %% ../nbs/05_train.ipynb #c015
 def load_table(
     run:TrainRun,       # says which table
     run_dir:RunDir=None,# gets `rejected.csv`
@@ -83,11 +86,14 @@ def load_table(
     if run.data == "toy": return load_toy()
     if run.data == "toy_general": return general_world()
     if set(run.data.split("+")) <= set(REAL): return pd.concat([REAL[name]() for name in run.data.split("+")], ignore_index=True).fillna("")
-    table = read_proteins(find_path(run.data))
+    path = find_path(run.data)
+    if not path.exists(): raise FileNotFoundError(f"data = {run.data!r} is neither a table that we know (toy, toy_general, or {', '.join(REAL)}, joined with +) "
+                                                  f"nor a file, seen from {Path.cwd()} or {project_path()}")
+    table = read_proteins(path)
     if run_dir: write_rejected(table, run_dir.path)
     return table
 
-# %% ../nbs/05_train.ipynb #c016
+# %% ../nbs/05_train.ipynb #c018
 @dataclass
 class RunData:
     "What a run trains and is tested on."
@@ -99,7 +105,7 @@ class RunData:
 
     def part(self, split): return RunData(*(t[t.split == split].reset_index(drop=True) for t in (self.table, self.pairs, self.easy)), self.certificate, self.mined)
 
-# %% ../nbs/05_train.ipynb #c017
+# %% ../nbs/05_train.ipynb #c019
 def prepare(
     run:TrainRun,       # the parameters
     table:pd.DataFrame, # the proteins
@@ -114,7 +120,7 @@ def prepare(
     if not certificate["clean"]: raise ValueError(f"the splits leak: {certificate['violations']}")
     return RunData(table, pairs, easy_pairs(table, pairs if wants_twins else None, n=min(3000, 5 * len(table)), seed=run.seed), certificate, mined)
 
-# %% ../nbs/05_train.ipynb #c021
+# %% ../nbs/05_train.ipynb #c023
 def load_base(
     run:TrainRun,       # says which model
     table:pd.DataFrame, # gives a vocabulary to a new model
@@ -127,7 +133,7 @@ def load_base(
     if run.max_residues: model.max_length = run.max_residues
     return model
 
-# %% ../nbs/05_train.ipynb #c024
+# %% ../nbs/05_train.ipynb #c026
 def general_hit(
     scored,             # embeddings of a table's sequences and texts
     table:pd.DataFrame, # with `component`
@@ -135,7 +141,7 @@ def general_hit(
     "Measure how often the best match is of the right component."
     return float(table_retrieval(scored, table, label="component", ks=(1,))["hit_at_1"].mean())
 
-# %% ../nbs/05_train.ipynb #c025
+# %% ../nbs/05_train.ipynb #c027
 def validator(
     valid:RunData, # the validation split
 ):                 # function of a model, giving the numbers of an epoch
@@ -148,7 +154,7 @@ def validator(
         return dict(one_way=float(right.one_way), group=float(right.group), general_r1=hit, score=float(right.one_way + hit) / 2)
     return validate
 
-# %% ../nbs/05_train.ipynb #c028
+# %% ../nbs/05_train.ipynb #c030
 def score_split(
     model:ProTrek, # any model
     part:RunData,  # one split
@@ -159,7 +165,7 @@ def score_split(
     hard = scored.twins.kind == "hard"
     return scored.twins[hard].reset_index(drop=True), scored.twins[~hard].reset_index(drop=True), scored
 
-# %% ../nbs/05_train.ipynb #c030
+# %% ../nbs/05_train.ipynb #c032
 def run_controls(
     model:ProTrek, # any model
     found:RunData, # mined and split data
@@ -170,7 +176,7 @@ def run_controls(
     scored, rows_P4 = score_model(model, both), index_pairs(both).rows_P4
     return control_table(scored.prot_ND, scored.text_MD, rows_P4[:len(train)], rows_P4[len(train):], test.component.to_numpy()).reset_index().to_dict("records")
 
-# %% ../nbs/05_train.ipynb #c031
+# %% ../nbs/05_train.ipynb #c033
 def evaluate_model(
     model:ProTrek, # any model
     found:RunData, # mined and split data
@@ -186,7 +192,7 @@ def evaluate_model(
     twins = evaluate_twins(hard, valid_hard if len(valid_hard) else None, cluster="component", seed=seed)
     return dict(result, twins=twins, controls=run_controls(model, found))
 
-# %% ../nbs/05_train.ipynb #c033
+# %% ../nbs/05_train.ipynb #c035
 def measure_drift(
     model:ProTrek,  # gives structure vectors
     found:RunData,  # its test table may have 3Di strings
@@ -205,7 +211,7 @@ def measure_drift(
     shift = temperature_shift(*right, before["temperature"], after["temperature"])
     return dict(drift=drift, temperature=shift.reset_index(names="model").to_dict("records"))
 
-# %% ../nbs/05_train.ipynb #c035
+# %% ../nbs/05_train.ipynb #c037
 def train_model(
     run:TrainRun,   # the parameters
     model:ProTrek,  # the base; trained in place
@@ -230,7 +236,7 @@ def train_model(
     if recipe.keep == "best" and trainer.state.best_global_step: model = load_best(run_dir, trainer.state.best_global_step).to(trainer.args.device)
     return merge_lora(model) if model.config.lora else model
 
-# %% ../nbs/05_train.ipynb #c036
+# %% ../nbs/05_train.ipynb #c038
 def resume_point(run, run_dir, say): # path of a checkpoint, or None
     "Find the checkpoint to go on from."
     if not run.resume: return None
@@ -238,7 +244,7 @@ def resume_point(run, run_dir, say): # path of a checkpoint, or None
     say(f"resuming from {path.name}" if path else "no usable checkpoint: starting from the beginning")
     return path and str(path)
 
-# %% ../nbs/05_train.ipynb #c037
+# %% ../nbs/05_train.ipynb #c039
 def load_best(
     run_dir:RunDir, # of the run
     step:int,       # of its best checkpoint
@@ -248,7 +254,7 @@ def load_best(
     if problems := verify_sums(path): raise ValueError(f"the best checkpoint is damaged: {'; '.join(map(str, problems))}. Remove {path} and resume the run from the one before")
     return ProTrek.from_pretrained(path)
 
-# %% ../nbs/05_train.ipynb #c038
+# %% ../nbs/05_train.ipynb #c040
 def tensorboard(
     run_dir:RunDir, # gets a folder `tensorboard`
 ):                  # callback of the trainer
@@ -256,7 +262,7 @@ def tensorboard(
     from torch.utils.tensorboard import SummaryWriter
     return TensorBoardCallback(SummaryWriter(str(run_dir.path / "tensorboard")))
 
-# %% ../nbs/05_train.ipynb #c039
+# %% ../nbs/05_train.ipynb #c041
 def history(
     log:list,        # as the trainer keeps it
     start:dict=None, # validation numbers before the first step
@@ -268,7 +274,7 @@ def history(
     rest = sorted(c for c in rows if c not in first and not c.startswith(("train_run", "train_samples", "train_steps", "total_")))
     return rows[[c for c in first if c in rows] + rest].dropna(subset=["epoch"])
 
-# %% ../nbs/05_train.ipynb #c043
+# %% ../nbs/05_train.ipynb #c045
 def save_results(
     run:TrainRun,   # the parameters
     run_dir:RunDir, # where to
@@ -289,7 +295,7 @@ def save_results(
     compared = compare_models(results["base"]["hard"], results["tuned"]["hard"], cluster="component").reset_index().to_dict("records") if "twins" in kinds else []
     write_json(run_dir.metrics_path, dict(tables, retrieval=retrieval, compared=compared, controls=controls, **drift))
 
-# %% ../nbs/05_train.ipynb #c045
+# %% ../nbs/05_train.ipynb #c047
 def check_resume(
     run:TrainRun,   # as given now
     run_dir:RunDir, # the run to go on with
@@ -299,7 +305,7 @@ def check_resume(
     other = [f"{k} was {before.get(k)!r} and is {v!r}" for k, v in now.items() if k not in ("resume", "name") and before.get(k) != v]
     if other: raise ValueError(f"{run.resume} began with other parameters: {'; '.join(other)}. Give the same ones, or start a new run")
 
-# %% ../nbs/05_train.ipynb #c046
+# %% ../nbs/05_train.ipynb #c049
 def open_run(
     run:TrainRun, # says the name, or what to resume
 ) -> RunDir:      # the same folder in every process
@@ -313,7 +319,7 @@ def open_run(
     if n > 1: dist.broadcast_object_list(box)
     return box[0]
 
-# %% ../nbs/05_train.ipynb #c047
+# %% ../nbs/05_train.ipynb #c050
 def fit(
     run:TrainRun,  # the parameters
     report=print,  # called with one line for each epoch
@@ -336,7 +342,7 @@ def fit(
         save_results(run, run_dir, found, results, measure_drift(model, found, results["base"], results["tuned"]))
     return run_dir
 
-# %% ../nbs/05_train.ipynb #c049
+# %% ../nbs/05_train.ipynb #c052
 def command(
     cls=TrainRun, # a dataclass of parameters
 ):                # a function with one keyword for each field, as typer wants it
@@ -347,5 +353,5 @@ def command(
     run_it.__annotations__, run_it.__doc__ = hints, fit.__doc__
     return run_it
 
-# %% ../nbs/05_train.ipynb #c050
+# %% ../nbs/05_train.ipynb #c053
 if __name__ == "__main__" and "__file__" in globals(): typer.run(command())

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['shuffled', 'deal', 'BatchPlan', 'with_structures', 'flip', 'replay_rows', 'world', 'restore_order', 'embed',
-           'checkpoints', 'newest_checkpoint', 'prune', 'no_dropout', 'arguments', 'out_of_patience', 'FollowEpoch',
+           'checkpoints', 'newest_checkpoint', 'prune', 'set_dropout', 'arguments', 'out_of_patience', 'FollowEpoch',
            'TwinTrainer', 'first', 'full_disk_explained', 'wait_for_all', 'publish']
 
 # %% ../nbs/05b_trainer.ipynb #c004
@@ -181,12 +181,13 @@ def prune(
         if step != best_step: shutil.rmtree(path)
 
 # %% ../nbs/05b_trainer.ipynb #c034
-def no_dropout(
-    model, # any module; changed in place
+def set_dropout(
+    model,      # any module; changed in place
+    rate:float, # share of the activations that training hides
 ):
-    "Set every dropout rate to zero."
+    "Set every dropout rate."
     for module in model.modules():
-        if isinstance(module, torch.nn.Dropout): module.p = 0.0
+        if isinstance(module, torch.nn.Dropout): module.p = rate
 
 # %% ../nbs/05b_trainer.ipynb #c035
 def arguments(
@@ -236,7 +237,7 @@ class TwinTrainer(Trainer):
         super().__init__(model=model, args=args, train_dataset=plan, eval_dataset=plan, data_collator=first, callbacks=[FollowEpoch(plan)])
         self.model_accepts_loss_kwargs = False
         self.remove_callback(PrinterCallback)
-        no_dropout(model)
+        set_dropout(model, plan.recipe.dropout)
 
     def get_train_dataloader(self): return DataLoader(self.plan, batch_size=1, shuffle=False, collate_fn=first)
     def get_decay_parameter_names(self, model): return [name for name, _ in model.named_parameters()]
@@ -330,10 +331,12 @@ def _save_checkpoint(self, model, trial=None):
     wait_for_all()
     with full_disk_explained(hidden):
         Trainer._save_checkpoint(self, model, trial)
+        if self.args.should_save: self.save_more(hidden)
         wait_for_all()
         if self.args.should_save: publish(hidden, folder / name, self.state.best_global_step)
     wait_for_all()
 
 def _get_output_dir(self, trial=None): return str(Path(self.args.output_dir) / ".incomplete")
+def _save_more(self, folder): "Write what else this run needs to go on; other systems have more than weights."
 
-TwinTrainer._save_checkpoint, TwinTrainer._get_output_dir = _save_checkpoint, _get_output_dir
+TwinTrainer._save_checkpoint, TwinTrainer._get_output_dir, TwinTrainer.save_more = _save_checkpoint, _get_output_dir, _save_more

@@ -178,6 +178,20 @@ def test_towers(towers, tiny_run, tiny_data, base, tmp_path, monkeypatch):
     assert moved - {"temperature"} == set(towers)
 
 
+@follows("dropout")
+def test_dropout(part, base, tmp_path):
+    "The rate is that of every dropout layer; training is noisy, evaluation is not."
+    model = base()
+    loop = trainer_of(part, model, tmp_path, dropout=0.3)
+    rates = {module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)}
+    assert rates == {0.3}
+    def loss(): return float(loop.compute_loss(model, dict(batch=loop.plan[0])))
+    model.train()
+    assert loss() != loss()
+    model.eval()
+    assert loss() == loss()
+
+
 @follows("structure")
 def test_structure(part, base, tmp_path):
     "3Di strings are encoded, and the loss knows them."
@@ -241,6 +255,14 @@ def test_rate_and_batch_size_of_a_run_override_the_recipe(tiny_run):
     "`-p learning_rate` and `-p batch_size` are the recipe's, whatever it says itself."
     chosen = replace(tiny_run, learning_rate=0.123, batch_size=7).chosen
     assert (chosen.learning_rate, chosen.batch_size) == (0.123, 7)
+
+
+def test_tensorboard_reaches_the_run_folder(tiny_run, tiny_data, base, tmp_path):
+    "With it there are event files, without there are none."
+    for wanted in (True, False):
+        run_dir = RunDir.create("x", tmp_path)
+        train.train_model(replace(tiny_run, epochs=1, tensorboard=wanted), base(), tiny_data, run_dir, helpers.quiet)
+        assert bool(list(run_dir.path.glob("tensorboard/events*"))) is wanted
 
 
 def test_text_difference_reaches_the_miner(tiny_run, tiny_table):
