@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['WordReader', 'Student', 'TermVector', 'GoSystem', 'ProteinPlan', 'GoTrainer', 'KeepCurrent', 'score_proteins']
 
-# %% ../nbs/08g_system.ipynb #c003
+# %% ../nbs/08g_system.ipynb #c004
 import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ from .terms import GoTextStore, term_encoder
 from .trainer import TwinTrainer
 from .vectors import VectorResources
 
-# %% ../nbs/08g_system.ipynb #c007
+# %% ../nbs/08g_system.ipynb #c008
 class WordReader(nn.Module):
     "Read a text as the mean of the vectors of its tokens."
 
@@ -46,7 +46,7 @@ class WordReader(nn.Module):
         weight_BL = self.counts[ids_BL] * mask_BL
         return (self.words(ids_BL) * weight_BL[..., None]).sum(1) / weight_BL.sum(1, keepdim=True).clamp(min=1)
 
-# %% ../nbs/08g_system.ipynb #c011
+# %% ../nbs/08g_system.ipynb #c012
 class Student(nn.Module):
     "A reader of texts and a model of proteins."
     def __init__(self, reader, model): super().__init__(); self.reader, self.model = reader, model
@@ -66,7 +66,7 @@ class GoSystem(nn.Module):
         self.teacher = Teacher(self.student, decay)
     def forward(self, *batch): return self.student(*batch)
 
-# %% ../nbs/08g_system.ipynb #c013
+# %% ../nbs/08g_system.ipynb #c014
 class ProteinPlan(Dataset):
     "The batches of a run: proteins in a new order in each epoch."
     def __init__(self,
@@ -85,7 +85,7 @@ class ProteinPlan(Dataset):
         order = np.random.default_rng((self.seed, self.epoch)).permutation(len(self.proteins))
         return self.collate(self.proteins.__getitems__(order[i * self.recipe.batch_size:(i + 1) * self.recipe.batch_size].tolist()))
 
-# %% ../nbs/08g_system.ipynb #c015
+# %% ../nbs/08g_system.ipynb #c016
 class GoTrainer(TwinTrainer):
     "The spine's trainer for proteins and terms."
     def __init__(self,
@@ -104,14 +104,14 @@ class GoTrainer(TwinTrainer):
         self.encode = term_encoder(store, TermVector(system.student))
         self.add_callback(KeepCurrent(self))
 
-# %% ../nbs/08g_system.ipynb #c016
+# %% ../nbs/08g_system.ipynb #c017
 class KeepCurrent(TrainerCallback):
     "Before each epoch: change the phase or refresh what was seen. After each step: let the teacher follow."
     def __init__(self, trainer): self.trainer = trainer
     def on_epoch_begin(self, args, state, control, **kwargs): self.trainer.reload(state.global_step // self.trainer.plan.steps_per_epoch, state.global_step)
     def on_step_end(self, args, state, control, **kwargs): self.trainer.model.teacher.update(self.trainer.model.student)
 
-# %% ../nbs/08g_system.ipynb #c017
+# %% ../nbs/08g_system.ipynb #c018
 def _reload(self,
     epoch:int, # that begins
     step:int,  # optimiser steps done
@@ -127,7 +127,7 @@ def _reload(self,
 
 GoTrainer.reload = _reload
 
-# %% ../nbs/08g_system.ipynb #c019
+# %% ../nbs/08g_system.ipynb #c020
 def _mine(self, batch):
     "Choose candidates with the weights as they are."
     student, terms = self.model.student, batch.terms_G
@@ -144,7 +144,7 @@ def _mine(self, batch):
 
 GoTrainer.mine = _mine
 
-# %% ../nbs/08g_system.ipynb #c020
+# %% ../nbs/08g_system.ipynb #c021
 def _known(self, batch, candidates, inputs):
     "Collect what the objectives need to know of a batch."
     above_TT = ancestors_among(self.ancestors, candidates.terms_T)
@@ -154,7 +154,7 @@ def _known(self, batch, candidates, inputs):
 
 GoTrainer.known = _known
 
-# %% ../nbs/08g_system.ipynb #c021
+# %% ../nbs/08g_system.ipynb #c022
 def _go_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
     batch = inputs["batch"]
     candidates = self.mine(batch)
@@ -168,7 +168,7 @@ def _go_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None)
 
 GoTrainer.compute_loss = _go_loss
 
-# %% ../nbs/08g_system.ipynb #c023
+# %% ../nbs/08g_system.ipynb #c024
 def _save_more(self, folder):
     "Write vectors, phase and trace."
     save_file(self.builder.resources.state_dict(), folder / "resources.safetensors")
@@ -184,7 +184,7 @@ def _load_from_checkpoint(self, folder, model=None):
 
 GoTrainer.save_more, GoTrainer._load_from_checkpoint = _save_more, _load_from_checkpoint
 
-# %% ../nbs/08g_system.ipynb #c025
+# %% ../nbs/08g_system.ipynb #c026
 def score_proteins(
     student,   # Student
     store,     # GoTextStore, in the phase to be read

@@ -58,13 +58,13 @@ def test_every_file_that_is_named_exists():
 
 def test_every_page_in_the_table_exists():
     "The table of pages names the notebooks that there are, and all of them."
-    rows = re.findall(r"^\|\s*(\d*)\s*\|\s*(`.*?)\s*\|", README, re.M)
+    rows = re.findall(r"^\|\s*(\d*)\s*\|\s*([`(].*?)\s*\|", README, re.M)
     pages = {path.stem for path in (ROOT / "nbs").glob("*.ipynb")} - {"index"}
     named = set()
     for number, text in rows:
         first = re.findall(r"`(\w+)`", text)
-        named |= {f"{number}_{first[0]}"} if number else set(first)
-        named |= {f"{number}{letter}_{name}" for letter, name in re.findall(r"\b([a-z]) (\w+)", text)} if number else set()
+        named |= {f"{number}_{name}" for name in first[:1]} if number else set(first)
+        named |= {f"{number}{letter}_{name}" for letter, name in re.findall(r"\b([a-z]{1,2}) (\w+)", text)} if number else set()
     assert named - pages == set(), "pages that are not there"
     assert {page for page in pages - named if page[:2] not in ("07",)} == set(), "pages that the table does not name"
 
