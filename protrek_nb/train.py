@@ -35,7 +35,6 @@ from .recipes import Recipe, get_recipe
 from .sources import read_human, read_receptors, read_terpenes, read_toxins, read_yeast
 from .splits import inherit_split, split_proteins
 from .tables import read_proteins, write_rejected
-from .texts import TEXT_DIFFERENCES
 from .toy import general_world, load_toy
 from .trainer import BatchPlan, TwinTrainer, arguments, newest_checkpoint, replay_rows, world
 
@@ -61,7 +60,6 @@ class TrainRun:
         if self.epochs < 1: raise ValueError(f"epochs = {self.epochs}: at least one pass over the data is needed")
         if not 0 < self.max_identity <= 1: raise ValueError(f"max_identity = {self.max_identity} must lie between 0 and 1")
         if self.max_residues is not None and self.max_residues < 1: raise ValueError(f"max_residues = {self.max_residues} must be at least 1; leave it out to cut nothing")
-        if self.text_difference not in TEXT_DIFFERENCES: raise ValueError(f"text_difference = {self.text_difference!r} must be one of {', '.join(TEXT_DIFFERENCES)}")
         get_recipe(self.recipe, learning_rate=self.learning_rate, batch_size=self.batch_size)
 
     @property
