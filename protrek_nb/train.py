@@ -126,7 +126,7 @@ def load_base(
     "Load the model that a run starts from."
     if run.base == "small":
         texts = table.text.tolist() + (load_toy().text.tolist() if run.data == "toy_general" else [])
-        model = ProTrek.from_small(wordpiece_vocab(texts, 2000), hidden=64, layers=3, repr_dim=64, text_layers=2, structure=run.chosen.structure, seed=run.seed)
+        model = ProTrek.from_small(wordpiece_vocab(texts, 2000), hidden=64, layers=3, repr_dim=64, text_layers=2, structure="structure_3di" in table, seed=run.seed)
     else: model = ProTrek.from_pretrained(str(find_path(run.base)))
     if run.max_residues: model.max_length = run.max_residues
     return model
@@ -184,7 +184,7 @@ def evaluate_model(
     test, (valid_hard, valid_easy, _) = found.part("test"), score_split(model, found.part("valid"))
     hard, easy, scored = score_split(model, test)
     retrieval = {label: table_retrieval(scored, test.table, label=label, cluster="component", seed=seed) for label in ("component", "text")}
-    result = dict(easy=evaluate_twins(easy, valid_easy, cluster="anchor_component", seed=seed), retrieval=retrieval, predictions=pd.concat([hard, easy]),
+    result = dict(easy=evaluate_twins(easy, valid_easy if len(valid_easy) else None, cluster="anchor_component", seed=seed), retrieval=retrieval, predictions=pd.concat([hard, easy]),
                   scored=scored, hard=hard, temperature=float(model.temperature.detach()))
     if not len(hard): return result
     twins = evaluate_twins(hard, valid_hard if len(valid_hard) else None, cluster="component", seed=seed)
