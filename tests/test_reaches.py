@@ -185,7 +185,7 @@ def test_dropout(part, base, tmp_path):
     loop = trainer_of(part, model, tmp_path, dropout=0.3)
     rates = {module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)}
     assert rates == {0.3}
-    def loss(): return float(loop.compute_loss(model, dict(batch=loop.plan[0])))
+    def loss(): return float(loop.compute_loss(model, dict(batch=loop.plan[0])).detach())
     model.train()
     assert loss() != loss()
     model.eval()
