@@ -6,8 +6,6 @@
 __all__ = ['WordReader', 'Student', 'TermVector', 'GoSystem', 'ProteinPlan', 'GoTrainer', 'KeepCurrent', 'score_proteins']
 
 # %% ../nbs/08g_system.ipynb #c004
-import copy
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +13,15 @@ import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 from transformers import TrainerCallback
 
-from .annotated import TermCollator
-from .attention import GoModel, mining_query
+from .annotated import TermCollator, pad_residues
+from .attention import mining_query
 from .candidates import BatchBuilder
 from .core import read_json, read_table, write_json, write_table
-from .losses import unit
+from .model import evaluating
 from .objectives import Known, Teacher, ancestors_among, hierarchy_pairs, objective
 from .recipes import Optimisation
 from .terms import GoTextStore, term_encoder
@@ -130,14 +129,9 @@ GoTrainer.reload = _reload
 # %% ../nbs/08g_system.ipynb #c020
 def _mine(self, batch):
     "Choose candidates with the weights as they are."
-    student, terms = self.model.student, batch.terms_G
-    place_N = torch.zeros(len(self.store), dtype=torch.long)
-    place_N[terms] = torch.arange(len(terms))
-    most = max(map(len, batch.pos_rows))
-    rows_BP, weight_BP = torch.full((len(batch), most), int(terms[0])), torch.zeros(len(batch), most)
-    for b, (rows, weights) in enumerate(zip(batch.pos_rows, batch.pos_weights)):
-        rows_BP[b, :len(rows)], weight_BP[b, :len(rows)] = torch.from_numpy(rows), torch.from_numpy(weights)
-    with torch.no_grad(): seen = student(batch.residues_BLD, batch.mask_BL, *self.store.batch(terms), place_N[rows_BP])
+    local_BP = pad_sequence(batch.pos_local, batch_first=True)
+    weight_BP = pad_sequence([torch.from_numpy(weights) for weights in batch.pos_weights], batch_first=True)
+    with torch.no_grad(): seen = self.model.student(batch.residues_BLD, batch.mask_BL, *self.store.batch(batch.terms_G), local_BP)
     candidates = self.builder.build(batch, self.state.global_step, mining_query(seen.protein_BTZ, weight_BP))
     self.traces.append(candidates.trace)
     return candidates
@@ -147,9 +141,8 @@ GoTrainer.mine = _mine
 # %% ../nbs/08g_system.ipynb #c021
 def _known(self, batch, candidates, inputs):
     "Collect what the objectives need to know of a batch."
-    above_TT = ancestors_among(self.ancestors, candidates.terms_T)
-    teacher_BK = self.model.teacher(*inputs).score_BT if self.weights.distill else None
-    pairs = hierarchy_pairs(above_TT, candidates.local_BK, candidates.mask_BK) if self.weights.hierarchy else None
+    teacher_BK, pairs = self.model.teacher(*inputs).score_BT if self.weights.distill else None, None
+    if self.weights.hierarchy: pairs = hierarchy_pairs(ancestors_among(self.ancestors, candidates.terms_T), candidates.local_BK, candidates.mask_BK)
     return Known(candidates.weight_BK, candidates.mask_BK, batch.mask_BL, pairs, teacher_BK)
 
 GoTrainer.known = _known
@@ -161,9 +154,7 @@ def _go_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None)
     fed = batch.residues_BLD, batch.mask_BL, *self.store.batch(candidates.terms_T), candidates.local_BK
     out = model(*fed)
     terms = objective(out, self.known(batch, candidates, fed), self.weights)
-    bad = [name for name, term in terms.items() if not torch.isfinite(term)]
-    if bad: raise FloatingPointError(f"step {self.state.global_step}: {', '.join(bad)} is not finite; proteins of the batch: {', '.join(batch.protein_ids)}")
-    for name, term in terms.items(): self.sums.setdefault(name, []).append(float(term.detach()))
+    self.account(terms, batch.protein_ids)
     return (terms["loss"], out) if return_outputs else terms["loss"]
 
 GoTrainer.compute_loss = _go_loss
@@ -193,8 +184,6 @@ def score_proteins(
     block=32,  # proteins at a time
 ):             # (N, T) array of cosine / temperature, T all terms of the ontology
     "Score proteins against every term."
-    from protrek_nb.annotated import pad_residues
-    from protrek_nb.model import evaluating
     with evaluating(student), torch.no_grad():
         read = term_encoder(store, student.reader)(range(len(store)))
         terms = student.model.terms(read)

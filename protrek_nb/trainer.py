@@ -259,12 +259,16 @@ def _compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=
     if self.recipe.distill:
         with torch.no_grad(): teacher, _ = embed(self.teacher, batch, self.recipe.structure)
     terms = objective(self.recipe, batch, embeddings, temperature, teacher)
-    bad = [name for name, term in terms.items() if not torch.isfinite(term)]
-    if bad: raise FloatingPointError(f"step {self.state.global_step}: {', '.join(bad)} is not finite; rows of the batch: {', '.join(batch.names)}")
-    for name, term in terms.items(): self.sums.setdefault(name, []).append(float(term.detach()))
+    self.account(terms, batch.names)
     return (terms["loss"], embeddings) if return_outputs else terms["loss"]
 
-TwinTrainer.compute_loss = _compute_loss
+def _account(self, terms, names): # named scalars; what the batch holds
+    "Keep the terms for the epoch's line; FloatingPointError for one that is not finite."
+    bad = [name for name, term in terms.items() if not torch.isfinite(term)]
+    if bad: raise FloatingPointError(f"step {self.state.global_step}: {', '.join(bad)} is not finite; rows of the batch: {', '.join(names)}")
+    for name, term in terms.items(): self.sums.setdefault(name, []).append(float(term.detach()))
+
+TwinTrainer.compute_loss, TwinTrainer.account = _compute_loss, _account
 
 # %% ../nbs/05b_trainer.ipynb #c043
 def _evaluate(self, *args, **kwargs):
