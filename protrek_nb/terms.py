@@ -182,8 +182,8 @@ def term_encoder(
     "Make the function that turns rows of terms into the vectors that training would use."
     def encode(rows):
         rows = np.asarray(rows)
-        plan = plan_batches(store.lengths[rows].tolist(), budget)
+        plan, device = plan_batches(store.lengths[rows].tolist(), budget), next(forward.parameters()).device if isinstance(forward, torch.nn.Module) else "cpu"
         with evaluating(forward) if isinstance(forward, torch.nn.Module) else torch.no_grad():
-            parts = [forward(*store.batch(rows[batch])).float() for batch in plan]
+            parts = [forward(*(x.to(device) for x in store.batch(rows[batch]))).float() for batch in plan]
         return torch.cat(parts)[np.argsort(np.concatenate(plan))]
     return encode
