@@ -69,7 +69,7 @@ class TermAttention(nn.Module):
     def __init__(self, config):
         super().__init__()
         self.context, self.window = config.context, config.window
-        self.read = nn.Sequential(nn.LayerNorm(config.residue_dim * config.context), nn.Linear(config.residue_dim * config.context, config.hidden_dim), nn.GELU())
+        self.read = nn.Sequential(nn.LayerNorm(config.residue_dim * config.context), nn.Linear(config.residue_dim * config.context, config.hidden_dim), nn.GELU(), nn.Dropout(0.0))
         self.key = nn.Linear(config.hidden_dim, config.attention_dim)
         self.value = nn.Linear(config.hidden_dim, config.joint_dim)
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from .function import fmax, smin
 from .intervals import (
     Interval, bootstrap_interval, bootstrap_ratio, bootstrap_share, cluster_codes, compare_seeds, paired_test, seed_interval)
 from .retrieval import (

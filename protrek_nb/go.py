@@ -41,7 +41,7 @@ from .vectors import VectorResources
 _all_ = ["Ontology", "ResidueStore", "GoTextStore", "VectorResources", "BatchBuilder"]
 
 # %% ../nbs/08_go.ipynb #c009
-RECIPE = Optimisation(batch_size=32, learning_rate=3e-3, weight_decay=0.01, beta2=0.98, lr_schedule="cosine", warmup=0.05, clip=1.0)
+RECIPE = Optimisation(batch_size=32, learning_rate=3e-3, weight_decay=0.01, beta2=0.98, lr_schedule="cosine", warmup=0.05, clip=1.0, dropout=0.2)
 
 @dataclass(frozen=True)
 class GoRun:
