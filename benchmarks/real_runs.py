@@ -17,7 +17,7 @@ from protrek_nb.train import TrainRun
 from toy_study import measure
 
 RESULT = project_path("benchmarks", "results", "real_runs.csv")
-BASE = TrainRun(name="real_base", data="human+yeast", base="small", recipe="pretrain_pairs", max_residues=400, epochs=10, seed=0)
+BASE = TrainRun(name="real_base", data="human+yeast", base="small", recipe="pretrain_pairs", max_residues=400, epochs=3, seed=0)
 DATA = dict(toxins=dict(max_identity=0.5), terpenes=dict(max_identity=0.7))  # terpene synthases have too few components below 50 %
 
 
@@ -25,7 +25,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--recipes", nargs="+", default=["balanced", "reference"])
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--base", default="", help="model folder; made first where none is given")
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
     given, rows, folders = parser.parse_args(), [], []

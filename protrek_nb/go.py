@@ -19,12 +19,12 @@ from transformers.trainer_utils import set_seed as seed_everything
 
 from .annotated import ProteinTerms
 from .attention import GoModel, GoModelConfig
-from .candidates import PRESETS, BatchBuilder, MinerSettings, miner_curriculum
+from .candidates import BatchBuilder, MinerSettings, miner_curriculum
 from .core import RunDir, parse_parameters, project_path, read_json, read_table, save_params, sha256_file, verify_sums, write_json, write_table
 from .curriculum import Phases
 from .function import macro_aupr
 from .godata import GoData, go_paths, load_go
-from .gojudge import baselines, judge, judge_attention, judge_namespaces, questions
+from .gojudge import add_frequency, baselines, choose_weight, judge, judge_attention, judge_namespaces, questions
 from .gosystem import GoSystem, GoTrainer, ProteinPlan, Student, TextReader, WordReader, score_proteins
 from .objectives import GoWeights
 from .ontology import Ontology
@@ -67,8 +67,7 @@ class GoRun:
 
     def __post_init__(self):
         if self.epochs < 1: raise ValueError(f"epochs = {self.epochs}: at least one pass over the data is needed")
-        if self.preset not in PRESETS: raise ValueError(f"preset = {self.preset!r}; there are {', '.join(PRESETS)}")
-        self.weights, self.recipe
+        self.weights, self.recipe, miner_curriculum(self.preset, 1, 1) # each raises ValueError for what it does not know
 
     @property
     def weights(self): return GoWeights(1.0, self.distill, self.attribution, self.entropy, self.hierarchy)
@@ -136,7 +135,9 @@ def make_miner(
 ) -> BatchBuilder:
     "Make the builder of candidates; terms that are held out, and roots, are never negatives."
     settings = miner_curriculum(run.preset, plan.steps, plan.steps_per_epoch)
-    if not run.curriculum: settings = MinerSettings.of({name: sum(ends) / 2 for name, ends in PRESETS[run.preset].items()})
+    if not run.curriculum:
+        first, last = settings(0), settings(plan.steps)
+        settings = MinerSettings.of({name: (first[name] + last[name]) / 2 for name in first})
     return BatchBuilder(found.ontology, VectorResources(found.ontology, log), settings, pool=found.seen(), seed=run.seed)
 
 # %% ../nbs/08_go.ipynb #c023
@@ -187,14 +188,19 @@ def measure_go(
     replicates:int=200,    # of the bootstrap
 ) -> dict:                 # tables as lists of records: questions, namespaces, attention where sites are known
     "Ask the three questions of a student and of the baselines."
-    asked, spaces = [], []
+    asked, spaces, ask = [], [], lambda at, rows: score_proteins(student, store, proteins, found.table.protein_id.iloc[at].tolist(), rows)
+    seen, valid = found.seen(), found.at("valid")
+    frequency_T = np.asarray(found.part("train", shown=True).matrix(found.ontology).mean(0), float).ravel()[seen]
+    weight = choose_weight(found.truth(valid, seen), ask(valid, seen), frequency_T)
     for question, (at, rows) in questions(found).items():
-        scores = dict(system=score_proteins(student, store, proteins, found.table.protein_id.iloc[at].tolist(), rows), **baselines(found, at, rows))
+        scores = dict(system=ask(at, rows))
+        if question == "unseen proteins": scores["system + frequency"] = add_frequency(scores["system"], frequency_T, weight)
+        scores |= baselines(found, at, rows)
         asked += [judge(found, question, s, replicates).assign(model=m) for m, s in scores.items()]
         if question == "unseen proteins": spaces = [judge_namespaces(found, s, replicates).assign(model=m) for m, s in scores.items()]
     out = dict(questions=pd.concat(asked), namespaces=pd.concat(spaces))
     if "sites" in found.table: out["attention"] = judge_attention(student, store, proteins, found)
-    return {name: table.to_dict("records") for name, table in out.items()}
+    return dict({name: table.to_dict("records") for name, table in out.items()}, frequency_weight=weight)
 
 # %% ../nbs/08_go.ipynb #c027
 def fit(
