@@ -34,8 +34,8 @@ notebooks: env  ## every notebook from top to bottom
 suite: env  ## lint, papermill, checkpoints, resume, parity, bad input
 	$(BIN)/python -m pytest -q tests
 
-data: env  ## write the toy table again: always the same bytes
-	$(BIN)/python -m protrek_nb.toy
+data: env  ## write the toy tables again: always the same bytes
+	for world in toy toyterms toyisolates; do $(BIN)/python -m protrek_nb.$$world || exit 1; done
 
 base: env  ## pretrain the toy base model again (about 18 minutes on two cores)
 	$(BIN)/python -m protrek_nb.base
