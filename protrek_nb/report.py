@@ -155,9 +155,9 @@ def write_report(folder, title, sections, found):
 def newest_run(
     runs_dir=None,  # folder of run folders; None: the project's
 ) -> Path:          # the run that finished last
-    "Find the newest finished run; FileNotFoundError where there is none."
+    "Find the newest finished run on twins; FileNotFoundError where there is none. Runs of other systems have no `predictions.parquet`."
     runs_dir = project_path("reports", "runs") if runs_dir is None else Path(runs_dir)
-    finished = sorted(runs_dir.glob("*/metrics.json"), key=lambda p: p.stat().st_mtime)
+    finished = sorted((p for p in runs_dir.glob("*/metrics.json") if p.with_name("predictions.parquet").exists()), key=lambda p: p.stat().st_mtime)
     if finished: return finished[-1].parent
     begun = sorted(p.parent.name for p in runs_dir.glob("*/params.json"))
     raise FileNotFoundError(f"no finished run under {runs_dir}: train one with `make train`" + (f"; begun, not finished: {', '.join(begun)}" if begun else ""))
