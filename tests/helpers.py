@@ -19,6 +19,7 @@ from protrek_nb.train import TrainRun
 
 torch.set_num_threads(1)
 RECIPES["tiny"] = replace(RECIPES["balanced"], batch_size=12, save_every=1, keep="last")
+RECIPES["still"] = replace(RECIPES["tiny"], dropout=0.0)  # each process draws its own dropout, so only runs without it can be compared
 
 
 def quiet(line): "Say nothing."

@@ -59,7 +59,7 @@ def weights_before(run, found):
 
 def test_a_whole_run_in_two_processes(tiny_run, tmp_path):
     "Two processes make one run folder, with complete checkpoints, and reach the scores of one process."
-    run = replace(tiny_run, epochs=1)
+    run = replace(tiny_run, recipe="still", epochs=1)
     run_both(helpers.fit_in_world, 2, run, tmp_path / "two")
     alone = helpers.fit(run, tmp_path / "one")
     assert [p.name for p in (tmp_path / "two").iterdir()] == ["tiny"]

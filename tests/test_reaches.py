@@ -77,7 +77,7 @@ def test_weights_of_terms(name, part, base, tmp_path):
 @follows("distill")
 def test_distill_reaches_a_frozen_teacher(tiny_run, tiny_data, base, tmp_path, monkeypatch):
     "`train_model` hands the base to the term: zero while nothing has moved, above zero later; the teacher never moves."
-    monkeypatch.setitem(RECIPES, "tiny", replace(RECIPES["tiny"], distill=1.0))
+    monkeypatch.setitem(RECIPES, "tiny", replace(RECIPES["still"], distill=1.0))
     seen, compute = [], TwinTrainer.compute_loss
     def computed(self, *args, **kwargs):
         loss = compute(self, *args, **kwargs)
