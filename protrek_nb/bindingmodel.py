@@ -6,6 +6,7 @@
 __all__ = ['Lora', 'put_adapters', 'BindingModel', 'to_device', 'base_state']
 
 # %% ../nbs/10e_model.ipynb #c004
+import warnings
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -41,8 +42,10 @@ def put_adapters(
     "Add adapters to the layers that the backbone names; only they learn."
     from peft import LoraConfig, get_peft_model
     config = lambda: LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=backbone.targets, bias="none")
-    backbone.model = get_peft_model(backbone.model, config(), adapter_name=names[0])
-    for name in names[1:]: backbone.model.add_adapter(name, config())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing")  # peft asks transformers by an old name
+        backbone.model = get_peft_model(backbone.model, config(), adapter_name=names[0])
+        for name in names[1:]: backbone.model.add_adapter(name, config())
 
 # %% ../nbs/10e_model.ipynb #c010
 class BindingModel(nn.Module):
