@@ -35,7 +35,7 @@ suite: env  ## lint, papermill, checkpoints, resume, parity, bad input
 	$(BIN)/python -m pytest -q tests
 
 data: env  ## write the toy tables again: always the same bytes
-	for world in toy toyterms toyisolates; do $(BIN)/python -m protrek_nb.$$world || exit 1; done
+	for world in toy toyterms toyisolates toysites; do $(BIN)/python -m protrek_nb.$$world || exit 1; done
 
 base: env  ## pretrain the toy base model again (about 18 minutes on two cores)
 	$(BIN)/python -m protrek_nb.base

@@ -21,6 +21,7 @@ from .intervals import (
     Interval, bootstrap_interval, bootstrap_ratio, bootstrap_share, cluster_codes, compare_seeds, paired_test, seed_interval)
 from .retrieval import (
     compare_retrieval, relevance_from_labels, retrieval, retrieval_both, retrieval_per_query)
+from .sites import high_recall_area
 from .thresholds import (
     Platt, area_intervals, at_threshold, best_threshold, brier, calibration_error, fit_platt, precision_at_prevalence,
     ranking_areas, reliability_table, threshold_for_precision, threshold_intervals)
