@@ -19,16 +19,16 @@ import pandas as pd
 from .bindingmodel import BindingModel, Lora
 from .bindingtrainer import Training, predict_rows
 from .chains import positions_of, read_ions, read_three_line, toy_chains, without_neighbours
-from .core import RunDir, hash_table, parse_parameters, read_json, save_params, shared_data, write_json, write_table
-from .figures import model_colours, new_figure, styled, whiskers
+from .core import RunDir, find_path, hash_table, parse_parameters, read_json, save_params, shared_data, write_json, write_table
+from .figures import model_colours, new_figure, plot_sequence, styled, whiskers
 from .folds import (assign_folds, certify_folds, cluster_chains, deal_clusters, global_thresholds, long_table, read_thresholds, run_fold, write_oof,
                               write_thresholds)
-from .onehot import window_baseline
+from .onehot import window_by_ion
 from .prototypes import Objective, prototype_loss
 from .recipes import Optimisation
 from .sites import high_recall_area, site_table
 from .tables import read_proteins
-from .train import find_path, open_run
+from .train import open_run
 from .trainer import wait_for_all, world
 from .views import aligned_views, draw_context, read_a3m, with_context
 
@@ -233,11 +233,7 @@ def predict_test(run, run_dir, found): # residues of the test
     models = load_models(run_dir.path)
     test, limits = found.test, read_thresholds(run_dir.path / "global_thresholds.yaml")
     found_p = [np.mean(p, 0) for p in zip(*(predict_rows(m, with_contexts(test, run), range(len(test))) for m in models))]
-    base = [None] * len(test)
-    for ion, rows in test.groupby("ion").indices.items():
-        mine = found.train[found.train.ion == ion]
-        for i, p in zip(rows, window_baseline(mine.sequence.tolist(), mine.labels.tolist())(test.sequence.iloc[rows].tolist())): base[i] = p
-    long = long_table(test if "component" in test else test.assign(component=test.chain_id), probability=found_p, baseline=base)
+    long = long_table(test if "component" in test else test.assign(component=test.chain_id), probability=found_p, baseline=window_by_ion(found.train, test))
     return long.assign(called=long.probability >= long.ion.map({ion: t["threshold"] for ion, t in limits.items()}))
 
 # %% ../nbs/10_binding.ipynb #c029
@@ -283,25 +279,13 @@ def predict_sites(
     return pd.concat(out, ignore_index=True)
 
 # %% ../nbs/10_binding.ipynb #c032
-@styled
 def plot_sites(
     predicted:pd.DataFrame, # one chain and one ion of `predict_sites`: position, residue, probability, call
     title:str,              # the finding
     known=(),               # 1-based positions that are known to bind
-    width:int=60,           # residues on a line
 ):                          # figure
     "Write a sequence with its sites."
-    lines, known = -(-len(predicted) // width), set(known)
-    figure, axis = new_figure(9, 0.7 + 0.27 * lines, title)
-    for row in predicted.itertuples():
-        y, x = divmod(row.position - 1, width)
-        axis.fill_between([x, x + 1], y - 0.45, y + 0.45, color=(1 - row.probability, 1 - 0.55 * row.probability, 1 - 0.3 * row.probability), lw=0)
-        axis.text(x + 0.5, y, row.residue, ha="center", va="center", fontsize=8, family="monospace", fontweight="bold" if row.call else "normal")
-        if row.position in known: axis.plot([x + 0.1, x + 0.9], [y + 0.42] * 2, color="#d55e00", lw=1.8)
-    for y in range(lines): axis.text(-1, y, str(y * width + 1), ha="right", va="center", fontsize=8, color="0.4")
-    axis.set(xlim=(-4, width), ylim=(lines - 0.4, -0.6))
-    axis.axis("off")
-    return figure
+    return plot_sequence("".join(predicted.residue), predicted.probability, title, known, predicted.position[predicted.call])
 
 # %% ../nbs/10_binding.ipynb #c038
 @styled

@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['Training', 'deal_batches', 'BindingBatch', 'BindingPlan', 'pretrain', 'strings_of', 'set_prototypes', 'make_model',
-           'gather_parts', 'predict_rows', 'predict_chains', 'flat_labels', 'validator', 'BindingTrainer',
-           'train_binding']
+           'gather_parts', 'predict_rows', 'predict_chains', 'validator', 'BindingTrainer', 'train_binding']
 
 # %% ../nbs/10ea_training.ipynb #c004
 import math
@@ -22,14 +21,15 @@ from transformers.trainer_utils import set_seed as seed_everything
 
 from .backbone import Backbone, load_backbone
 from .bindingmodel import BindingModel, Lora, to_device
-from .core import verify_sums
+from .chains import flat_labels
+from .core import find_path
 from .losses import weighted_sum
 from .model import evaluating
 from .prototypes import Objective, binding_terms, make_prototype, masked_lm
 from .recipes import Optimisation
 from .sites import recall_areas
-from .train import find_path, history
-from .trainer import TwinTrainer, arguments, newest_checkpoint, set_dropout, world
+from .train import history
+from .trainer import TwinTrainer, arguments, best_checkpoint, newest_checkpoint, set_dropout, world
 from .views import Views, aligned_views, label_rows, plain_view
 
 # %% ../nbs/10ea_training.ipynb #c008
@@ -201,10 +201,6 @@ def predict_chains(
     for i, p_L in gather_parts(zip(mine, predict_rows(model, table, mine))): found[i] = p_L
     return found
 
-def flat_labels(table): # (N,) uint8
-    "Lay the labels of all chains end to end."
-    return np.frombuffer("".join(table.labels).encode(), np.uint8) - 48
-
 # %% ../nbs/10ea_training.ipynb #c031
 def validator(
     valid:pd.DataFrame, # chains that are neither trained on nor reported
@@ -271,6 +267,5 @@ def train_binding(
     trainer = BindingTrainer(model, plan, arguments(training.recipe, plan, training.epochs, folder, training.seed), validate, report)
     if point: report(f"resuming from {point.name}")
     trainer.train(resume_from_checkpoint=point and str(point))
-    best = folder / f"checkpoint-{trainer.state.best_global_step if training.recipe.keep == 'best' else plan.steps}"
-    if problems := verify_sums(best): raise ValueError(f"the best checkpoint is damaged: {'; '.join(map(str, problems))}. Remove {best.name} and resume the run from the one before")
+    best = best_checkpoint(folder, trainer.state.best_global_step if training.recipe.keep == "best" else plan.steps)
     return BindingModel.from_pretrained(best).to(trainer.args.device), history(trainer.state.log_history)

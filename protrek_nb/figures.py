@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STYLE', 'PALETTE', 'SPARE', 'MEASURES', 'RING', 'styled', 'new_figure', 'model_colours', 'percent', 'change_word',
-           'whiskers', 'plot_accuracy', 'plot_scores', 'roc_area', 'plot_history', 'plot_controls']
+           'whiskers', 'plot_accuracy', 'plot_scores', 'roc_area', 'plot_history', 'plot_controls', 'plot_sequence']
 
 # %% ../nbs/07a_figures.ipynb #c003
 import textwrap
@@ -254,4 +254,28 @@ def plot_controls(
     axis.set(xlim=(min(0.3, low - 0.05), max(0.7, high + 0.05)), ylim=(len(names) - 0.4, -0.6), xlabel="right, with 95 % interval" + (f" (n = {n:,} pairs)" if n else ""))
     marks = {model: Line2D([], [], marker="o", color=c, lw=2) for model, c in colours.items()} | {"fires": Line2D([], [], **RING)}
     figure.legend(marks.values(), marks.keys(), loc="outside lower left", ncols=len(marks))
+    return figure
+
+# %% ../nbs/07a_figures.ipynb #c053
+@styled
+def plot_sequence(
+    sequence: str,    # residues
+    shade_L,          # between 0 and 1 for each residue
+    title: str,       # the finding
+    known=(),         # 1-based positions that are underlined
+    bold=(),          # 1-based positions whose letters are bold
+    width: int = 60,  # residues on a line
+):                    # figure
+    "Write a sequence in lines, with what is known and what was found."
+    from matplotlib.patches import Rectangle
+    known, bold, lines = set(known), set(bold), -(-len(sequence) // width)
+    figure, axis = new_figure(9, 0.7 + 0.27 * lines, title)
+    for i, (letter, shade) in enumerate(zip(sequence, np.asarray(shade_L, float), strict=True)):
+        y, x = divmod(i, width)
+        axis.add_patch(Rectangle((x, y - 0.45), 1, 0.9, facecolor=(1 - shade, 1 - 0.55 * shade, 1 - 0.3 * shade), edgecolor="none"))
+        axis.text(x + 0.5, y, letter, ha="center", va="center", fontsize=8, family="monospace", fontweight="bold" if i + 1 in bold else "normal", color="white" if shade > 0.7 else "0.1")
+        if i + 1 in known: axis.plot([x + 0.1, x + 0.9], [y + 0.42] * 2, color="#d55e00", lw=1.8)
+    for y in range(lines): axis.text(-1, y, str(y * width + 1), ha="right", va="center", fontsize=8, color="0.4")
+    axis.set(xlim=(-4, width), ylim=(lines - 0.4, -0.6))
+    axis.axis("off")
     return figure

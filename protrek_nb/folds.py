@@ -16,11 +16,12 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from .bindingtrainer import Training, flat_labels, predict_chains, train_binding
+from .bindingtrainer import Training, predict_chains, train_binding
+from .chains import flat_labels
 from .certificate import cross_search
 from .core import atomic_path, read_json, write_json, write_table
 from .figures import new_figure, styled
-from .onehot import window_baseline
+from .onehot import window_by_ion
 from .sites import best_site_threshold, decision_rates, recall_areas
 from .splits import components
 from .trainer import wait_for_all, world
@@ -136,19 +137,11 @@ def run_fold(
     model, record = train_binding(train, valid, replace(training, seed=training.seed + fold), folder, lambda line: report(f"fold {fold}  {line}"))
     thresholds, found = choose_thresholds(valid, predict_chains(model, valid)), predict_chains(model, reported)
     if world()[0] == 0:
-        out = long_table(reported, probability=found, baseline=_baseline(train, valid, reported)).assign(fold=fold)
+        out = long_table(reported, probability=found, baseline=window_by_ion(pd.concat([train, valid]), reported)).assign(fold=fold)
         out["threshold"] = out.ion.map(thresholds)
         leave_fold(folder, model, record, thresholds, out)
     wait_for_all()
     return pd.read_parquet(kept)
-
-def _baseline(train, valid, reported): # for each reported chain, (L,) probabilities
-    "Predict with the one-hot window, each ion by itself, from the chains that the model had."
-    found, seen = [None] * len(reported), pd.concat([train, valid])
-    for ion, rows in reported.groupby("ion").indices.items():
-        mine = seen[seen.ion == ion]
-        for i, p in zip(rows, window_baseline(mine.sequence.tolist(), mine.labels.tolist())(reported.sequence.iloc[rows].tolist())): found[i] = p
-    return found
 
 # %% ../nbs/10f_folds.ipynb #c024
 def leave_fold(folder, model, record, thresholds, out):

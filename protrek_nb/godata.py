@@ -8,6 +8,7 @@ __all__ = ['go_paths', 'usable', 'draw_unseen', 'GoData', 'load_go']
 # %% ../nbs/08fa_godata.ipynb #c004
 import json
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,9 @@ class GoData:
         "Give the annotations of a split."
         source, at = self.shown if shown else self.annotations, self.at(split)
         return Annotations([source.proteins[i] for i in at], [source.rows[i] for i in at], [source.sequences[i] for i in at])
+
+    @cached_property
+    def accretion(self): "Weigh each term by what it adds to its parents in training, in bits, (N,)."; return self.ontology.information_accretion(self.part("train"))
 
 # %% ../nbs/08fa_godata.ipynb #c018
 def _seen(self): # rows, rising

@@ -14,7 +14,7 @@ from scipy.ndimage import convolve1d
 from scipy.stats import rankdata
 
 from .annotated import pad_residues
-from .figures import model_colours, new_figure, styled, whiskers
+from .figures import model_colours, new_figure, plot_sequence, styled, whiskers
 from .function import fmax, function_intervals, function_table, kmer_neighbour_scores, naive_scores, text_only_scores, text_transfer, text_vectors
 from .model import evaluating
 from .terms import TermText
@@ -80,8 +80,8 @@ def judge(
 ) -> pd.DataFrame:    # question, metric, value, low, high, proteins, terms
     "Score one question, with intervals."
     at, rows = questions(found)[question]
-    truth_NT, ic = found.truth(at, rows), found.ontology.information_accretion(found.part("train"))[rows]
-    measured = function_intervals(truth_NT, score_NT, ic, found.table.component.to_numpy()[at], replicates)
+    truth_NT = found.truth(at, rows)
+    measured = function_intervals(truth_NT, score_NT, found.accretion[rows], found.table.component.to_numpy()[at], replicates)
     counted = dict(proteins=int(truth_NT.any(1).sum()), terms=int(truth_NT.any(0).sum()))
     return pd.DataFrame([dict(question=question, metric=metric, **interval._asdict(), **counted) for metric, interval in measured.items()])
 
@@ -94,8 +94,7 @@ def judge_namespaces(
     "Score unseen proteins in each namespace, with intervals."
     at, rows = questions(found)["unseen proteins"]
     spaces = np.array(found.ontology.namespaces)[rows]
-    ic = found.ontology.information_accretion(found.part("train"))[rows]
-    return function_table(found.truth(at, rows), score_NT, spaces, ic, found.table.component.to_numpy()[at], replicates)
+    return function_table(found.truth(at, rows), score_NT, spaces, found.accretion[rows], found.table.component.to_numpy()[at], replicates)
 
 # %% ../nbs/08h_judged.ipynb #c024
 def share_attention(
@@ -172,29 +171,11 @@ def plot_questions(
     return figure
 
 # %% ../nbs/08h_judged.ipynb #c032
-@styled
 def plot_residues(
-    sequence:str,   # of the protein
-    weight_L,       # attention of a term
-    title:str,      # which protein, which term
-    sites=(),       # 1-based positions that are known to determine the term
-    width:int=60,   # residues on a line
-):                  # figure
-    "Write a sequence with the attention of a term as colour, and its known sites underlined."
-    lines = [range(i, min(i + width, len(sequence))) for i in range(0, len(sequence), width)]
-    figure, axis = new_figure(9, 0.7 + 0.27 * len(lines), title)
-    shade = np.sqrt(np.asarray(weight_L) / max(weight_L))
-    for y, line in enumerate(lines):
-        axis.text(-1, y, str(line[0] + 1), ha="right", va="center", fontsize=8, color="0.4")
-        for x, i in enumerate(line):
-            axis.add_patch(_square(x, y, shade[i]))
-            axis.text(x + 0.5, y, sequence[i], ha="center", va="center", fontsize=8, family="monospace", fontweight="bold" if i + 1 in set(sites) else "normal", color="white" if shade[i] > 0.7 else "0.1")
-            if i + 1 in set(sites): axis.plot([x + 0.1, x + 0.9], [y + 0.42] * 2, color="#d55e00", lw=1.8)
-    axis.set(xlim=(-4, width), ylim=(len(lines) - 0.4, -0.6))
-    axis.axis("off")
-    return figure
-
-def _square(x, y, shade): # shade between 0 and 1
-    "Make the coloured ground of one residue."
-    from matplotlib.patches import Rectangle
-    return Rectangle((x, y - 0.45), 1, 0.9, facecolor=(1 - shade, 1 - 0.55 * shade, 1 - 0.3 * shade), edgecolor="none")
+    sequence:str, # of the protein
+    weight_L,     # attention of a term
+    title:str,    # which protein, which term
+    sites=(),     # 1-based positions that are known to determine the term
+):                # figure
+    "Write a sequence with the attention of a term as colour (the root of its share of the largest), and its known sites underlined."
+    return plot_sequence(sequence, np.sqrt(np.asarray(weight_L) / max(weight_L)), title, sites, sites)

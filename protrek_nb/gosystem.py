@@ -192,14 +192,13 @@ GoTrainer.save_more, GoTrainer._load_from_checkpoint = _save_more, _load_from_ch
 def score_proteins(
     student,   # Student
     store,     # GoTextStore, in the phase to be read
-    proteins,  # store of residues with get(ids)
+    proteins,  # TableResidues
     ids,       # proteins
     rows=None, # terms, as rows of the ontology; None: all
     block=32,  # proteins at a time
 ):             # (N, T) array of cosine / temperature
     "Score proteins against terms; like lengths are read together."
-    length = proteins.lengths
-    order = np.argsort([length[i] for i in ids], kind="stable")
+    order = np.argsort([proteins.length[i] for i in ids], kind="stable")
     with evaluating(student), torch.no_grad():
         terms = student.model.terms(term_encoder(store, student.reader)(range(len(store)) if rows is None else rows))
         device = terms.vector_TZ.device

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Interval', 'cluster_codes', 'resample_counts', 'percentile_interval', 'bootstrap_interval', 'cluster_sums',
            'resampled_sums', 'bootstrap_ratio', 'bootstrap_share', 'sign_flip_p', 'paired_test', 'seed_interval',
-           'compare_seeds']
+           'compare_seeds', 'effect_table']
 
 # %% ../nbs/06b_intervals.ipynb #c003
 from collections import namedtuple
@@ -199,3 +199,22 @@ def compare_seeds(
     with np.errstate(divide="ignore", invalid="ignore"):
         p = float(2 * stats.t.sf(abs(np.divide(value, error)), len(gain_S) - 1))
     return dict(difference=value, low=low, high=high, p=p, p_sign=sign_flip_p(gain_S), seeds=len(gain_S))
+
+# %% ../nbs/06b_intervals.ipynb #c071
+def effect_table(
+    runs:pd.DataFrame, # one row for each run: `by`, seed, and a column for each measure
+    by:str,            # column that names the variant
+    baseline:str,      # variant that the others are compared with
+    measures,          # names of columns
+) -> pd.DataFrame:     # a row for each variant in order of appearance: each measure and its difference to the baseline, "mean [low, high]"
+    "Say what each variant of a study does; ValueError without the baseline."
+    of = {name: part.set_index("seed") for name, part in runs.groupby(by, sort=False)}
+    if baseline not in of: raise ValueError(f"no run of {baseline!r} to compare with; there are {', '.join(map(str, of))}")
+    cell, rows = lambda values: "{:.3f} [{:.3f}, {:.3f}]".format(*seed_interval(values.tolist())), []
+    for name, part in of.items():
+        row = {by: name}
+        for measure in measures:
+            row[measure] = cell(part[measure])
+            row[f"{measure}, difference"] = "" if name == baseline else cell((part[measure] - of[baseline][measure]).dropna())
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CONTROLS', 'word_columns', 'boosted', 'matching', 'neighbour_margin', 'check_split', 'control_scores', 'judge_scores',
-           'controls_by_split', 'by_matching']
+           'controls_by_split', 'by_matching', 'nearness', 'leak_audit']
 
 # %% ../nbs/09f_paircontrols.ipynb #c003
 import numpy as np
@@ -152,3 +152,41 @@ def by_matching(
         labels = np.repeat([1, 0], [len(positive_P), len(negative_N)])
         rows[n] = dict(negatives=len(negative_N), false_positive_rate=float((negative_N >= threshold).mean()), auc=float(ranking_areas(labels, np.concatenate([positive_P, negative_N]))[0][0]) if len(positive_P) else np.nan)
     return pd.DataFrame(rows).T.rename_axis("matching").astype(dict(negatives=int))
+
+# %% ../nbs/09f_paircontrols.ipynb #c042
+def nearness(
+    pairs:pd.DataFrame, # pair table
+    train_N,            # (N,) bool: training rows
+    k:int=3,            # letters in a word
+) -> np.ndarray:        # (N,) cosine of word counts with the nearest training protein of the same side, mean of both sides
+    "Say how close each pair lies to training."
+    out_N, rows = np.zeros(len(pairs)), np.flatnonzero(train_N)
+    for side in "ab":
+        strings, where = np.unique(pairs[f"{side}_seq"].to_numpy(str), return_inverse=True)
+        counts, known = kmer_counts(strings.tolist(), k), np.unique(where[rows])
+        near = np.concatenate([(counts[at:at + 512] @ counts[known].T).toarray().max(1) for at in range(0, len(strings), 512)])
+        out_N += near[where] / 2
+    return out_N
+
+def leak_audit(
+    pairs:pd.DataFrame,  # pair table with `split`
+    score_N,             # (N,) scores of the head
+    judged:pd.DataFrame, # of `judge_scores`, with the head as "head" and the controls
+    certificate:dict,    # of `certify_pairs`
+    limit:float=0.70,    # accuracy that is not believed at first
+) -> pd.DataFrame:       # question, answer, value; empty where the split is not clean or the accuracy not above the limit
+    "Ask what could have leaked."
+    value = judged.set_index(["model", "metric"]).value
+    if not certificate["clean"] or value["head", "accuracy"] <= limit: return pd.DataFrame(columns=["question", "answer", "value"])
+    at, train_N, y_N, score_N = (pairs["split"] == "test").to_numpy(), check_split(pairs), pairs.label.to_numpy(), np.asarray(score_N, float)
+    rows = [("sequences, relatives or isolates that splits share", "none, by the certificate", 0.0), ("accuracy of always saying the more frequent class", "majority", max(y_N[at].mean(), 1 - y_N[at].mean()))]
+    for metric in ("accuracy", "auc"):
+        best = value.xs(metric, level="metric").drop("head").idxmax()
+        rows.append((f"{metric} of the best control (head: {value['head', metric]:.3f})", best, value[best, metric]))
+    near_N = nearness(pairs, train_N)
+    for name, half in (("near training", near_N > np.median(near_N[at])), ("far from training", near_N <= np.median(near_N[at]))):
+        if len(set(y_N[at & half])) == 2: rows.append(("auc of the head on half of the test rows", name, float(ranking_areas(y_N[at & half], score_N[at & half])[0][0])))
+    if metadata_names(pairs):
+        groups = by_matching(pairs, score_N, 0.5).auc.dropna()
+        rows += [("auc of the head against negatives by number of matching metadata", f"{n} match", float(groups[n])) for n in (groups.index[0], groups.index[-1])]
+    return pd.DataFrame(rows, columns=["question", "answer", "value"])

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['windows', 'stitch', 'check_proteins', 'sequence_digest', 'write_residues', 'Shard', 'read_header', 'damaged_rows',
-           'ResidueStore', 'ResidueEncoder', 'residue_encoder']
+           'ResidueStore']
 
 # %% ../nbs/08b_residues.ipynb #c003
 import hashlib, json, os, sys, time, warnings
@@ -314,86 +314,3 @@ def _verify(self) -> list:  # one sentence per problem; empty when all is well
     return [*self.problems.values(), *found]
 
 ResidueStore.verify = _verify
-
-# %% ../nbs/08b_residues.ipynb #c080
-def _loaded(path):
-    "Load an ESM checkpoint, or else a ProTrek model; CheckpointError if weights are missing."
-    from transformers import EsmModel, EsmTokenizer, PreTrainedConfig
-    from transformers.utils import logging
-    from protrek_nb.model import CheckpointError, ProTrek, _quiet
-    try: kind = PreTrainedConfig.get_config_dict(path)[0].get("model_type")
-    except OSError: kind = None
-    if kind != "esm": return ProTrek.from_pretrained(path), None
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()  # it lists the weights of the language-model head, which are not needed
-    try:
-        with _quiet(): model, info = EsmModel.from_pretrained(path, add_pooling_layer=False, output_loading_info=True)
-    finally: logging.set_verbosity(level)
-    lacking = sorted(name for name in info["missing_keys"] if "contact_head" not in name and "position_ids" not in name)
-    if lacking: raise CheckpointError(f"{path}: {len(lacking)} weights of the encoder are missing, such as {lacking[0]}")
-    return model, EsmTokenizer.from_pretrained(path)
-
-# %% ../nbs/08b_residues.ipynb #c082
-class ResidueEncoder:
-    "An ESM encoder as a function: strings in, a float32 array (len, D) for each out."
-    def __init__(self,
-        encoder,         # EsmModel
-        tokenizer,       # its EsmTokenizer
-        batching=None,   # function without arguments: tokens of a batch and the cost of one more; None: what suits the device
-    ):
-        from protrek_nb.tokens import byte_table
-        self.encoder, self.tokenizer, self.replaced = encoder, tokenizer, Counter()  # replaced: letter -> times read as X
-        self.table = byte_table(tokenizer)
-        self.batching = batching or (lambda: (2048, 32) if encoder.device.type == "cpu" else (65536, 16384))
-        config = encoder.config
-        self.longest = None if config.position_embedding_type == "rotary" else config.max_position_embeddings - config.pad_token_id - 3
-
-    width = property(lambda self: self.encoder.config.hidden_size, doc="D")
-
-    @property
-    def key(self):
-        "Hash weights, configuration and tokenizer as they are now."
-        from protrek_nb.store import store_key, tokenizer_hash
-        return store_key(self.encoder, "residues", pooling="none", tokenizer=tokenizer_hash(self.tokenizer))
-
-# %% ../nbs/08b_residues.ipynb #c083
-def _token_ids(self, string):
-    "Give the ids of one string, with the special tokens around it; as many as residues, and two."
-    if self.longest and len(string) > self.longest:
-        raise ValueError(f"this encoder reads {self.longest} residues, not {len(string)}: use ResidueStore(..., window={self.longest})")
-    letters = np.frombuffer(string.encode("ascii"), np.uint8)
-    ids = self.table[letters]
-    self.replaced.update(map(chr, letters[ids < 0].tolist()))
-    ids[ids < 0] = self.table[ord("X")] if self.table[ord("X")] >= 0 else self.tokenizer.unk_token_id
-    return np.concatenate([[self.tokenizer.cls_token_id], ids, [self.tokenizer.eos_token_id]])
-
-ResidueEncoder._token_ids = _token_ids
-
-# %% ../nbs/08b_residues.ipynb #c084
-def _states(self, strings):
-    "Encode strings in batches of like lengths."
-    from protrek_nb.model import evaluating
-    from protrek_nb.tokens import pad_rows, plan_batches
-    ids, out = [self._token_ids(s) for s in strings], [None] * len(strings)
-    with evaluating(self.encoder):
-        for batch in plan_batches([len(i) for i in ids], *self.batching()):
-            ids_BL, mask_BL = pad_rows([ids[i] for i in batch], self.tokenizer.pad_token_id, self.encoder.device)
-            state_BLD = self.encoder(input_ids=ids_BL, attention_mask=mask_BL).last_hidden_state.float().cpu().numpy()
-            for i, state_LD in zip(batch, state_BLD): out[i] = state_LD[1:1 + len(strings[i])].copy()
-    return out
-
-ResidueEncoder.__call__ = _states
-
-# %% ../nbs/08b_residues.ipynb #c085
-def residue_encoder(
-    model_or_path,     # ProTrek model, EsmModel, or the folder or hub name of a ProTrek or ESM checkpoint
-    tokenizer=None,    # for an EsmModel: its tokenizer; None: the alphabet of the published ESM models
-) -> ResidueEncoder:   # function of a list of strings; `.key` for the store, `.width` is D
-    "Make an encoder of residues."
-    from protrek_nb.tokens import AA_VOCAB, esm_tokenizer
-    model = model_or_path
-    if isinstance(model, (str, os.PathLike)): model, tokenizer = _loaded(os.fspath(model))
-    if hasattr(model, "sequence"): return ResidueEncoder(model.sequence.encoder, model.tokens["sequence"].tokenizer, model._batching)
-    if getattr(getattr(model, "config", None), "model_type", None) != "esm":
-        raise TypeError(f"{type(model).__name__}: a ProTrek model, an EsmModel or the path of a checkpoint is needed")
-    return ResidueEncoder(getattr(model, "esm", model), tokenizer or esm_tokenizer(AA_VOCAB))

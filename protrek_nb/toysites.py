@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from .core import project_path, write_table
-from .toy import AMINO_ACIDS, COMMON, letters
+from .toy import COMMON, letters
+from .toyterms import write_motif
 
 # %% ../nbs/toy_sites.ipynb #c006
 MOTIFS = dict(ZN="C..C.....H..H", CA="D.[DN].D....E", MG="E...D.N....D", MN="H..H...D...E") # ion -> pattern of its ligands
@@ -49,7 +50,7 @@ def write_site(
     rng:np.random.Generator, # where the randomness comes from
 ) -> str:                    # residues that match it
     "Draw residues that match a motif."
-    return "".join(letters(rng, 1, a or BACKGROUND) for a in motif.allowed)
+    return write_motif(motif, rng, BACKGROUND)
 
 # %% ../nbs/toy_sites.ipynb #c014
 EXCHANGED = "AS" # what stands in a decoy where the ligand is missing

@@ -152,9 +152,10 @@ def toy_motifs(
 def write_motif(
     motif:Motif,             # the pattern
     rng:np.random.Generator, # where the randomness comes from
+    free:str=COMMON,         # what free places are drawn from
 ) -> str:                    # residues that match it
     "Draw residues that match a motif."
-    return "".join(letters(rng, 1, a or COMMON) for a in motif.allowed)
+    return "".join(letters(rng, 1, a or free) for a in motif.allowed)
 
 # %% ../nbs/toy_terms.ipynb #c039
 def find_motifs(

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['shuffled', 'deal', 'BatchPlan', 'with_structures', 'flip', 'replay_rows', 'world', 'restore_order', 'embed',
-           'checkpoints', 'newest_checkpoint', 'prune', 'set_dropout', 'arguments', 'out_of_patience', 'FollowEpoch',
-           'TwinTrainer', 'first', 'full_disk_explained', 'wait_for_all', 'publish']
+           'checkpoints', 'newest_checkpoint', 'best_checkpoint', 'prune', 'set_dropout', 'arguments',
+           'out_of_patience', 'FollowEpoch', 'TwinTrainer', 'first', 'full_disk_explained', 'wait_for_all', 'publish']
 
 # %% ../nbs/05b_trainer.ipynb #c004
 import errno
@@ -171,6 +171,16 @@ def newest_checkpoint(
         report(f"checkpoint at step {step} is damaged and is passed over: {'; '.join(map(str, problems))}")
 
 # %% ../nbs/05b_trainer.ipynb #c031
+def best_checkpoint(
+    folder:Path, # the run's `checkpoints/`
+    step:int,    # that validation chose
+) -> Path:       # its folder
+    "Find the checkpoint of a step; ValueError where it is not as it was written."
+    path = folder / f"checkpoint-{step}"
+    if problems := verify_sums(path): raise ValueError(f"the best checkpoint is damaged: {'; '.join(map(str, problems))}. Remove {path} and resume the run from the one before")
+    return path
+
+# %% ../nbs/05b_trainer.ipynb #c032
 def prune(
     folder:Path,        # the run's `checkpoints/`
     best_step:int=None, # never removed
@@ -180,7 +190,7 @@ def prune(
     for step, path in checkpoints(folder)[:-keep_last]:
         if step != best_step: shutil.rmtree(path)
 
-# %% ../nbs/05b_trainer.ipynb #c034
+# %% ../nbs/05b_trainer.ipynb #c035
 def set_dropout(
     model,      # any module; changed in place
     rate:float, # share of the activations that training hides
@@ -189,7 +199,7 @@ def set_dropout(
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout): module.p = rate
 
-# %% ../nbs/05b_trainer.ipynb #c035
+# %% ../nbs/05b_trainer.ipynb #c036
 def arguments(
     recipe:Recipe, # rates, clipping, decay
     plan,          # says how many steps there are
@@ -206,7 +216,7 @@ def arguments(
         logging_strategy="epoch", eval_strategy="epoch", save_strategy="no", logging_nan_inf_filter=False, report_to="none", disable_tqdm=True,
         remove_unused_columns=False, dataloader_num_workers=0, dataloader_pin_memory=False, ddp_find_unused_parameters=True)
 
-# %% ../nbs/05b_trainer.ipynb #c036
+# %% ../nbs/05b_trainer.ipynb #c037
 def out_of_patience(
     plan,  # its recipe says how many epochs to wait
     state, # of the trainer: this step and the best one
@@ -215,14 +225,14 @@ def out_of_patience(
     if not plan.recipe.patience or not state.best_global_step: return False
     return state.global_step - state.best_global_step >= plan.recipe.patience * plan.steps_per_epoch
 
-# %% ../nbs/05b_trainer.ipynb #c037
+# %% ../nbs/05b_trainer.ipynb #c038
 class FollowEpoch(TrainerCallback):
     "Tell the plan which epoch it is, and a resumed run that it had already stopped."
     def __init__(self, plan): self.plan = plan
     def on_train_begin(self, args, state, control, **kwargs): control.should_training_stop = out_of_patience(self.plan, state)
     def on_epoch_begin(self, args, state, control, **kwargs): self.plan.epoch = state.global_step // self.plan.steps_per_epoch
 
-# %% ../nbs/05b_trainer.ipynb #c038
+# %% ../nbs/05b_trainer.ipynb #c039
 class TwinTrainer(Trainer):
     "`transformers.Trainer` with planned batches, our objective, our validation and checkpoints that are complete."
     def __init__(self,
@@ -244,14 +254,14 @@ class TwinTrainer(Trainer):
     def floating_point_ops(self, inputs): return 0
     def _run_epoch(self, **kwargs): return None if self.control.should_training_stop else super()._run_epoch(**kwargs) # a resumed run may be over
 
-# %% ../nbs/05b_trainer.ipynb #c039
+# %% ../nbs/05b_trainer.ipynb #c040
 def first(
     batches, # a list of one planned batch
 ) -> dict:   # as the trainer wants it
     "Hand a planned batch on as it is."
     return dict(batch=batches[0])
 
-# %% ../nbs/05b_trainer.ipynb #c041
+# %% ../nbs/05b_trainer.ipynb #c042
 def _compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
     batch = inputs["batch"].to(self.args.device)
     embeddings, temperature = embed(model, batch, self.recipe.structure)
@@ -270,7 +280,7 @@ def _account(self, terms, names): # named scalars; what the batch holds
 
 TwinTrainer.compute_loss, TwinTrainer.account = _compute_loss, _account
 
-# %% ../nbs/05b_trainer.ipynb #c043
+# %% ../nbs/05b_trainer.ipynb #c044
 def _evaluate(self, *args, **kwargs):
     metrics = {f"eval_{name}": value for name, value in self.validate(self.model).items()}
     metrics |= {f"train_{name}": float(np.mean(values)) for name, values in self.sums.items()}
@@ -286,7 +296,7 @@ def _line(self, metrics): # one line for a person
 
 TwinTrainer.evaluate, TwinTrainer._line = _evaluate, _line
 
-# %% ../nbs/05b_trainer.ipynb #c044
+# %% ../nbs/05b_trainer.ipynb #c045
 def _determine_best_metric(self, metrics, trial=None):
     score, epoch, step = metrics["eval_score"], round(self.state.epoch), self.state.global_step
     better = self.state.best_metric is None or score > self.state.best_metric
@@ -298,7 +308,7 @@ def _determine_best_metric(self, metrics, trial=None):
 
 TwinTrainer._determine_best_metric = _determine_best_metric
 
-# %% ../nbs/05b_trainer.ipynb #c045
+# %% ../nbs/05b_trainer.ipynb #c046
 @contextmanager
 def full_disk_explained(
     hidden:Path, # the folder that is being written; removed when the disk is full
@@ -311,7 +321,7 @@ def full_disk_explained(
         raise OSError(errno.ENOSPC, f"the disk is full while writing {hidden.name}: free space (old runs under reports/runs are a good start) and resume "
                                     f"the run; the checkpoints in {hidden.parents[1]} are complete") from e
 
-# %% ../nbs/05b_trainer.ipynb #c046
+# %% ../nbs/05b_trainer.ipynb #c047
 def wait_for_all(): # returns when every process has come here; at once where there is one
     "Wait for the other processes."
     if world()[1] > 1: dist.barrier()
@@ -327,7 +337,7 @@ def publish(
     os.replace(hidden, path)
     prune(path.parent, best_step)
 
-# %% ../nbs/05b_trainer.ipynb #c047
+# %% ../nbs/05b_trainer.ipynb #c048
 def _save_checkpoint(self, model, trial=None):
     folder, name = Path(self.args.output_dir), f"checkpoint-{self.state.global_step}"
     hidden = Path(self._get_output_dir(trial)) / name
