@@ -26,7 +26,7 @@ from .folds import (assign_folds, certify_folds, cluster_chains, deal_clusters, 
 from .onehot import window_by_ion
 from .prototypes import Objective, prototype_loss
 from .recipes import Optimisation
-from .sites import high_recall_area, site_table
+from .sites import area_gain, high_recall_area, site_table
 from .tables import read_proteins
 from .train import open_run
 from .trainer import wait_for_all, world
@@ -52,11 +52,14 @@ class BindingRun:
     mlm: float = 0.1                 # weight of guessing masked letters
     centred: bool = True             # the mean state is taken off before prototypes and scores
     scoring_temperature: float = 0.2 # of every score
+    label_smoothing: float = 0.05    # share of a label that is spread over both classes
     lora_rank: int | None = None     # 0: all weights learn; None: 0 for the small backbone, 16 for a pretrained one
     shared: bool = True              # one adapter for all ions, or one for each
     folds: int = 3                   # along clusters of relatives
     seed: int = 42                   # of the folds, the weights, the batches, the views and the bootstrap
     learning_rate: float | None = None # None: 4e-3 for the small backbone, 1e-4 for a pretrained one
+    weight_decay: float | None = None  # None: 0.3 for the small backbone, 0.05 for a pretrained one
+    dropout: float | None = None       # None: 0.2 for the small backbone, 0 for a pretrained one
     batch_size: int = 16             # chains in a batch
     max_identity: float = 0.5        # sequences of different folds stay below this identity
     msa: str = ""                    # folder with {ION}/{chain}.a3m, for E1
@@ -76,9 +79,11 @@ class BindingRun:
     def training(self): # everything that a single training needs
         rank = self.lora_rank if self.lora_rank is not None else 0 if self.small else 16
         if not self.shared and not rank and len(self.ions) > 1: raise ValueError("shared = False: one adapter for each ion needs LoRA; give lora_rank above 0")
-        recipe = Optimisation(batch_size=self.batch_size, learning_rate=self.learning_rate or (4e-3 if self.small else 1e-4), weight_decay=0.3 if self.small else 0.05, beta2=0.98,
-                              lr_schedule="cosine", warmup=0.1, clip=1.0, dropout=0.2 if self.small else 0.0)
-        objective = Objective(contrast_weight=self.contrast, prototype_weight=self.prototype, bce_weight=self.bce, mlm_weight=self.mlm, scoring_temperature=self.scoring_temperature)
+        asked = {name: value for name in ("learning_rate", "weight_decay", "dropout") if (value := getattr(self, name)) is not None}
+        usual = dict(learning_rate=4e-3, weight_decay=0.3, dropout=0.2) if self.small else dict(learning_rate=1e-4, weight_decay=0.05, dropout=0.0)
+        recipe = Optimisation(batch_size=self.batch_size, beta2=0.98, lr_schedule="cosine", warmup=0.1, clip=1.0, **usual | asked)
+        objective = Objective(contrast_weight=self.contrast, prototype_weight=self.prototype, bce_weight=self.bce, mlm_weight=self.mlm, scoring_temperature=self.scoring_temperature,
+                              label_smoothing=self.label_smoothing)
         return Training(self.backbone, objective, recipe, Lora(rank, 2.0 * rank) if rank else None, self.shared, self.epochs, self.mlm_epochs if self.small else 0, self.num_variants,
                         centred=self.centred, seed=self.seed)
 
@@ -157,8 +162,8 @@ def judge_residues(
     long:pd.DataFrame, # ion, label, component, probability, baseline, called (by the model)
     question:str,      # "out of fold" or "test"
     seed:int,          # of the bootstrap
-) -> pd.DataFrame:     # question, ion, model, metric, value, low, high, random, residues, sites
-    "Measure both models on some residues."
+) -> pd.DataFrame:     # question, ion, model (and "difference" of the two), metric, value, low, high, random, residues, sites
+    "Measure both models on some residues, and what the first has over the second."
     out = []
     for ion, part in long.groupby("ion"):
         counted = dict(question=question, ion=ion, residues=len(part), sites=int(part.label.sum()))
@@ -167,6 +172,7 @@ def judge_residues(
             if column == "probability": rows = _own_thresholds(rows, part, seed)
             else: rows = rows[~rows.metric.isin(DECISIONS)]
             out.append(rows.assign(model=model, **counted))
+        out.append(area_gain(part.label, part.baseline, part.probability, part.component, seed=seed).assign(model="difference", **counted))
     return pd.concat(out, ignore_index=True)
 
 DECISIONS = ("f1", "mcc", "precision", "recall")
@@ -295,7 +301,7 @@ def plot_judged(
     metric:str="auprc",  # which one
 ):                       # figure
     "Draw a metric of both models for each question and ion."
-    part = judged[judged.metric == metric]
+    part = judged[(judged.metric == metric) & (judged.model != "difference")]
     groups, models = part[["question", "ion"]].drop_duplicates().values.tolist(), list(dict.fromkeys(part.model))
     colours = model_colours(models)
     figure, axis = new_figure(2.5 + 1.6 * len(groups), 3.4, title)

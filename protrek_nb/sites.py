@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MIN_RECALL', 'recall_areas', 'high_recall_area', 'decision_rates', 'best_site_threshold', 'area_replicates',
-           'site_table']
+           'site_table', 'area_gain']
 
 # %% ../nbs/06f_sites.ipynb #c003
 import numpy as np
@@ -109,3 +109,18 @@ def _decision_intervals(y_N, called_N, codes, n, seed):
     sums = cluster_sums(counts_N4, codes)
     values, replicates = decision_rates(*sums.sum(0)), decision_rates(*resampled_sums(sums, n, seed).T)
     return {name: percentile_interval(values[name], replicates[name]) for name in values}
+
+#| export
+def area_gain(
+    y_true,     # (N,) 1 where the residue binds
+    before_N,   # (N,) probabilities of one model
+    after_N,    # (N,) of another
+    chain=None, # (N,) label of each residue's chain; None: each residue by itself
+    n:int=200,  # replicates of the bootstrap
+    seed:int=0, # of the bootstrap
+) -> pd.DataFrame: # metric (auprc, hra), value: after less before, low, high
+    "Compare two models on the same residues; each replicate draws the same chains for both."
+    (y_N, before_N), (_, after_N) = check_labels(y_true, before_N), check_labels(y_true, after_N)
+    value = recall_areas(y_N, after_N)[0] - recall_areas(y_N, before_N)[0]
+    replicate_S2 = area_replicates(y_N, after_N, chain, n, seed) - area_replicates(y_N, before_N, chain, n, seed)
+    return pd.DataFrame([dict(metric=m, **dict(zip(("value", "low", "high"), percentile_interval(value[k], replicate_S2[:, k])))) for k, m in enumerate(("auprc", "hra"))])

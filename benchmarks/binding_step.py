@@ -1,0 +1,80 @@
+"""One training step of the binding system at the published 35M shapes: LoRA against all weights, views in one pass against one pass for each; writes benchmarks/results/binding_step.csv and .md.
+
+    python benchmarks/binding_step.py [--chains 4] [--views 4]
+
+Each case runs in its own process: chains of 200 to 400 residues, random weights, AdamW, one thread. Seconds are the median of `--rounds` steps after one that is not counted; memory is the peak of the whole process.
+"""
+import argparse, json, resource, subprocess, sys, tempfile, time
+
+import numpy as np
+import pandas as pd
+
+CASES = {f"{weights}, {pass_}": (weights, pass_) for weights in ("all weights", "LoRA rank 16") for pass_ in ("one pass", "a pass for each view")}
+
+
+def make_model(lora):
+    "Build a model of the published 35M shapes with random weights."
+    from transformers import EsmConfig, EsmForMaskedLM
+    from encoding import shapes_35m
+    from protrek_nb.backbone import load_backbone
+    from protrek_nb.bindingmodel import BindingModel, Lora
+    from protrek_nb.tokens import AA_VOCAB, esm_tokenizer
+    shape = shapes_35m(1)["sequence"]
+    with tempfile.TemporaryDirectory() as folder:
+        EsmForMaskedLM(EsmConfig(**{k: v for k, v in shape.items() if k != "model_type"})).save_pretrained(folder)
+        esm_tokenizer(AA_VOCAB).save_pretrained(folder)
+        return BindingModel(load_backbone(folder), ["ZN"], lora=Lora(16, 32.0) if lora else None).train()
+
+
+def measure(case, chains, views, rounds):
+    "Take steps, and print seconds and memory as JSON."
+    import torch
+    from protrek_nb.losses import weighted_sum
+    from protrek_nb.prototypes import Objective, binding_terms, make_prototype
+    from protrek_nb.views import Views, aligned_views, label_rows
+    torch.set_num_threads(1)
+    weights, pass_ = CASES[case]
+    torch.manual_seed(0)
+    model, rng = make_model(weights.startswith("LoRA")), np.random.default_rng(0)
+    strings = ["".join(rng.choice(list("ACDEFGHIKLMNPQRSTVWY"), n)) for n in np.linspace(200, 400, chains).astype(int)]
+    label_BR = label_rows(["".join("1" if rng.random() < 0.03 else "0" for _ in s) for s in strings])
+    batch = aligned_views(model.backbone.tokens(strings), views, rng, model.backbone.rule())
+    model.set_prototype("ZN", make_prototype([(torch.randn(1, label_BR.shape[1], model.backbone.width), label_BR[:1], batch.real_BR[:1])]))
+    optimizer, objective = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], 1e-4), Objective()
+
+    def read():
+        if pass_ == "one pass": return model(batch, "ZN")
+        parts = [model(Views({k: x[v:v + 1] for k, x in batch.inputs.items()}, batch.column_VBR[v:v + 1], batch.chosen_VBR[v:v + 1], batch.targets_VBL[v:v + 1]), "ZN") for v in range(views)]
+        return tuple(torch.cat(x) for x in zip(*parts))
+
+    def step():
+        start = time.perf_counter()
+        states, logits = read()
+        loss = weighted_sum(binding_terms(states, batch, label_BR, model.prototype("ZN"), objective, logits)[0], objective.weights)
+        loss.backward(); optimizer.step(); optimizer.zero_grad()
+        return time.perf_counter() - start, float(loss.detach())
+
+    first = step()[1]
+    seconds = [step()[0] for _ in range(rounds)]
+    print(json.dumps(dict(case=case, learning_weights=sum(p.numel() for p in model.parameters() if p.requires_grad), seconds=round(float(np.median(seconds)), 2),
+                          memory_gib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2), first_loss=round(first, 5))))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--chains", type=int, default=4)
+    parser.add_argument("--views", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--one", choices=list(CASES), help="measure one case and print JSON")
+    given = parser.parse_args()
+    if given.one: return measure(given.one, given.chains, given.views, given.rounds)
+    from encoding import write
+    sizes = ["--chains", str(given.chains), "--views", str(given.views), "--rounds", str(given.rounds)]
+    rows = [json.loads(subprocess.run([sys.executable, __file__, *sizes, "--one", case], check=True, capture_output=True, text=True).stdout.splitlines()[-1]) for case in CASES]
+    table = pd.DataFrame(rows)
+    table["time"], table["memory"] = (table.seconds / table.seconds[0]).round(2), (table.memory_gib / table.memory_gib[0]).round(2)
+    write("binding_step", "A training step of the binding system", table, f"{given.chains} chains of 200 to 400 residues, {given.views} views, 35M shapes, random weights. `time` and `memory` are shares of the first row.")
+
+
+if __name__ == "__main__":
+    main()
