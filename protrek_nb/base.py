@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['BASE_RUN', 'make_base']
 
-# %% ../nbs/05c_base.ipynb #c003
+# %% ../nbs/05c_base.ipynb #c004
 import shutil
 
 from .core import atomic_dir, project_path, read_json, sha256_file, write_json
 from .model import ProTrek
 from .train import TrainRun, fit
 
-# %% ../nbs/05c_base.ipynb #c006
+# %% ../nbs/05c_base.ipynb #c007
 BASE_RUN = TrainRun(name="toy_base", data="toy_general", base="small", recipe="pretrain", epochs=30, seed=0)
 
 def make_base(
@@ -27,5 +27,5 @@ def make_base(
                                               weights_sha256=sha256_file(folder / "model.safetensors"), retrieval=[r for r in metrics["retrieval"] if r["model"] == "tuned"]))
     return project_path("data", "toy_base")
 
-# %% ../nbs/05c_base.ipynb #c022
+# %% ../nbs/05c_base.ipynb #c023
 if __name__ == "__main__" and "__file__" in globals(): print(f"wrote {make_base()}")

@@ -16,7 +16,6 @@ import pandas as pd
 import torch
 import torch.distributed as dist
 from torch.utils.data import Dataset
-from transformers import Trainer
 from transformers.trainer_utils import set_seed as seed_everything
 
 from .backbone import Backbone, load_backbone

@@ -7,7 +7,10 @@ __all__ = ['TWIN_SCORES', 'PairIndex', 'check_scores', 'right_or_tied', 'pairwis
            'strict_group_right', 'strict_group_score', 'index_pairs', 'twin_scores', 'ModelScores', 'score_model',
            'unordered_pairs', 'pair_outcomes', 'labelled_scores', 'decision_metrics', 'column_or_labels',
            'evaluate_twins', 'result_key', 'metric_table', 'compare_models', 'over_seeds', 'accuracy_by',
-           'table_relevance', 'table_retrieval']
+           'table_relevance', 'table_retrieval', 'Platt', 'best_threshold', 'bootstrap_interval', 'brier',
+           'compare_retrieval', 'compare_seeds', 'fmax', 'high_recall_area', 'precision_at_prevalence', 'ranking_areas',
+           'relevance_from_labels', 'reliability_table', 'retrieval', 'retrieval_per_query', 'seed_interval', 'smin',
+           'threshold_for_precision']
 
 # %% ../nbs/06_eval.ipynb #c003
 from collections import namedtuple
@@ -26,7 +29,11 @@ from .thresholds import (
     Platt, area_intervals, at_threshold, best_threshold, brier, calibration_error, fit_platt, precision_at_prevalence,
     ranking_areas, reliability_table, threshold_for_precision, threshold_intervals)
 
-# %% ../nbs/06_eval.ipynb #c006
+# %% ../nbs/06_eval.ipynb #c005
+_all_ = ["Platt", "best_threshold", "bootstrap_interval", "brier", "compare_retrieval", "compare_seeds", "fmax", "high_recall_area", "precision_at_prevalence", "ranking_areas", "relevance_from_labels",
+         "reliability_table", "retrieval", "retrieval_per_query", "seed_interval", "smin", "threshold_for_precision"]
+
+# %% ../nbs/06_eval.ipynb #c008
 TWIN_SCORES = ("s_aa", "s_ab", "s_bb", "s_ba")
 
 
@@ -43,7 +50,7 @@ def check_scores(
             raise ValueError(f"score array {k} is NaN at row {int(np.isnan(array).argmax())}: NaN can be neither right nor wrong")
     return arrays
 
-# %% ../nbs/06_eval.ipynb #c008
+# %% ../nbs/06_eval.ipynb #c010
 def right_or_tied(
     pos_N,  # (N,) scores of the right choice
     neg_N,  # (N,) scores of the wrong choice
@@ -60,7 +67,7 @@ def pairwise_accuracy(
     "Share of rows where the right choice scores higher; ties count half."
     return float(right_or_tied(pos, neg).mean())
 
-# %% ../nbs/06_eval.ipynb #c014
+# %% ../nbs/06_eval.ipynb #c016
 def group_right(
     s_aa,  # (N,) text A with protein A, right
     s_ab,  # (N,) text A with protein B, wrong
@@ -81,7 +88,7 @@ def group_score(
     "Share of pairs whose two texts both find their protein."
     return float(group_right(s_aa, s_ab, s_bb, s_ba).mean())
 
-# %% ../nbs/06_eval.ipynb #c016
+# %% ../nbs/06_eval.ipynb #c018
 def strict_group_right(
     s_aa,  # (N,) text A with protein A, right
     s_ab,  # (N,) text A with protein B, wrong
@@ -101,7 +108,7 @@ def strict_group_score(
     "Share of pairs where all four comparisons are right."
     return float(strict_group_right(s_aa, s_ab, s_bb, s_ba).mean())
 
-# %% ../nbs/06_eval.ipynb #c027
+# %% ../nbs/06_eval.ipynb #c029
 PairIndex = namedtuple("PairIndex", "sequences texts rows_P4")
 PairIndex.__doc__ = "Distinct sequences and texts, and for each pair the rows of protein A, protein B, text A, text B."
 
@@ -122,7 +129,7 @@ def index_pairs(
         names.append(distinct.tolist())
     return PairIndex(*names, np.stack(rows, 1))
 
-# %% ../nbs/06_eval.ipynb #c030
+# %% ../nbs/06_eval.ipynb #c032
 def twin_scores(
     prot_ND,  # (N, D) unit vectors of the distinct proteins
     text_MD,  # (M, D) unit vectors of the distinct texts
@@ -140,7 +147,7 @@ def twin_scores(
             scores_P4[at:at + chunk, k] = np.einsum("pd,pd->p", prot_ND[protein], text_MD[text])
     return pd.DataFrame(scores_P4, columns=list(TWIN_SCORES))
 
-# %% ../nbs/06_eval.ipynb #c037
+# %% ../nbs/06_eval.ipynb #c039
 class ModelScores(namedtuple("ModelScores", "twins sequences texts prot_ND text_MD")):
     "Scores of the pairs, and the vectors of all distinct sequences and texts."
 
@@ -159,7 +166,7 @@ def score_model(
     twins = pd.concat([pairs.drop(columns=strings).reset_index(drop=True), scores], axis=1)
     return ModelScores(twins, index.sequences, index.texts, prot_ND, text_MD)
 
-# %% ../nbs/06_eval.ipynb #c042
+# %% ../nbs/06_eval.ipynb #c044
 def unordered_pairs(
     pairs: pd.DataFrame,  # pair table, perhaps with pairs in both directions
 ) -> pd.DataFrame:  # the first row of each unordered pair, in the same order
@@ -169,7 +176,7 @@ def unordered_pairs(
                                  b * (ta.max(initial=0) + tb.max(initial=0) + 1) + tb], 1), axis=1)
     return pairs[~pd.DataFrame(ends_P22).duplicated().to_numpy()]
 
-# %% ../nbs/06_eval.ipynb #c045
+# %% ../nbs/06_eval.ipynb #c047
 def pair_outcomes(
     twins: pd.DataFrame,  # columns s_aa, s_ab, s_bb, s_ba
 ) -> pd.DataFrame:  # one row per pair: one_way, first_direction, one_way_protein, group, group_protein, group_strict, margin
@@ -183,7 +190,7 @@ def pair_outcomes(
         group_protein=group_right(aa, ba, bb, ab) * 1.0, group_strict=strict_group_right(aa, ab, bb, ba) * 1.0,
         margin=(aa + bb - ab - ba) / 2), index=twins.index)
 
-# %% ../nbs/06_eval.ipynb #c050
+# %% ../nbs/06_eval.ipynb #c052
 def labelled_scores(
     twins: pd.DataFrame,  # columns s_aa, s_ab, s_bb, s_ba; P pairs
 ) -> tuple:  # (4P,) labels 1 or 0, (4P,) scores: all s_aa, then s_bb, s_ab, s_ba
@@ -207,7 +214,7 @@ def decision_metrics(
     return dict(threshold=bare(threshold), **threshold_intervals(y_N, score_N, threshold, codes_N, n, seed),
                 brier=bootstrap_ratio((platt(score_N) - y_N) ** 2, None, codes_N, n, seed), ece=bare(calibration_error(y_N, platt(score_N))))
 
-# %% ../nbs/06_eval.ipynb #c051
+# %% ../nbs/06_eval.ipynb #c053
 def column_or_labels(
     table: pd.DataFrame,  # pairs
     by,  # name of a column, a label for each pair, or None: each pair alone
@@ -219,7 +226,7 @@ def column_or_labels(
         raise KeyError(f"there is no column {by!r} in the score table; it has {list(table.columns)}")
     return table[by].to_numpy()
 
-# %% ../nbs/06_eval.ipynb #c054
+# %% ../nbs/06_eval.ipynb #c056
 def evaluate_twins(
     scores: pd.DataFrame,  # test pairs with s_aa, s_ab, s_bb, s_ba
     valid: pd.DataFrame = None,  # validation pairs with the same columns
@@ -239,7 +246,7 @@ def evaluate_twins(
     rows = pd.DataFrame(found, index=Interval._fields).T.rename_axis("metric")
     return rows.assign(n=len(scores), clusters=int(codes.max()) + 1)
 
-# %% ../nbs/06_eval.ipynb #c067
+# %% ../nbs/06_eval.ipynb #c069
 def result_key(
     key,  # model name, or (model, split), or (model, split, seed)
 ) -> dict:  # model, split ("test" unless given), seed (0 unless given)
@@ -255,7 +262,7 @@ def metric_table(
     parts = [table.reset_index().assign(**result_key(key)) for key, table in results.items()]
     return pd.concat(parts, ignore_index=True)[["model", "split", "seed", "metric", "value", "low", "high", "n", "clusters"]]
 
-# %% ../nbs/06_eval.ipynb #c073
+# %% ../nbs/06_eval.ipynb #c075
 def compare_models(
     before: pd.DataFrame,  # pairs with the four scores under the first model
     after: pd.DataFrame,  # the same pairs in the same order under the second
@@ -272,7 +279,7 @@ def compare_models(
             for name in ("one_way", "group", "group_strict", "margin")}
     return pd.DataFrame(rows).T.rename_axis("metric")
 
-# %% ../nbs/06_eval.ipynb #c077
+# %% ../nbs/06_eval.ipynb #c079
 def over_seeds(
     table: pd.DataFrame,  # long table of `metric_table` with several seeds
     level: float = 0.95,  # of the interval
@@ -282,7 +289,7 @@ def over_seeds(
     rows = [dict(zip(("model", "split", "metric"), key)) | seed_interval(v, level)._asdict() | dict(seeds=len(v)) for key, v in groups]
     return pd.DataFrame(rows)
 
-# %% ../nbs/06_eval.ipynb #c082
+# %% ../nbs/06_eval.ipynb #c084
 def accuracy_by(
     twins: pd.DataFrame,  # pairs with the four scores
     by,  # name of a column, or a label for each pair
@@ -296,7 +303,7 @@ def accuracy_by(
     rows = {g: bootstrap_share(value_N[m], None, label_N[m], n)._asdict() | dict(n=int(m.sum())) for g, m in members.items()}
     return pd.DataFrame(rows).T.sort_index()
 
-# %% ../nbs/06_eval.ipynb #c086
+# %% ../nbs/06_eval.ipynb #c088
 def table_relevance(
     table: pd.DataFrame,  # protein table: sequence, text and the label column
     sequences: list,  # the N distinct sequences, in the order of their vectors
@@ -313,7 +320,7 @@ def table_relevance(
     label_code = pd.factorize(table[label])[0]
     return (membership(sequences, "sequence") @ membership(texts, "text").T).astype(bool)
 
-# %% ../nbs/06_eval.ipynb #c089
+# %% ../nbs/06_eval.ipynb #c091
 def table_retrieval(
     scored: ModelScores,  # from `score_model` with the table
     table: pd.DataFrame,  # protein table: sequence, text and the label column

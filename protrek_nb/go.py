@@ -8,25 +8,24 @@ __all__ = ['RECIPE', 'GoRun', 'make_texts', 'make_system', 'make_miner', 'valida
            'BatchBuilder']
 
 # %% ../nbs/08_go.ipynb #c005
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from safetensors.torch import load_file, save_file
 from transformers.trainer_utils import set_seed as seed_everything
 
 from .annotated import ProteinTerms
 from .attention import GoModel, GoModelConfig
 from .candidates import BatchBuilder, MinerSettings, miner_curriculum
-from .core import RunDir, find_path, parse_parameters, project_path, read_json, read_table, save_params, sha256_file, write_json, write_table
+from .core import RunDir, find_path, parse_parameters, read_json, read_table, save_params, sha256_file, write_json, write_table
 from .curriculum import Phases
 from .encoders import TableResidues, open_residues
 from .function import macro_aupr
 from .godata import GoData, go_paths, load_go
-from .gojudge import add_frequency, baselines, choose_weight, judge, judge_attention, judge_namespaces, questions
-from .gosystem import GoSystem, GoTrainer, ProteinPlan, Student, TextReader, WordReader, score_proteins
+from .gojudge import add_frequency, attention_of, baselines, choose_weight, judge, judge_attention, judge_namespaces, questions
+from .gosystem import GoSystem, GoTrainer, ProteinPlan, TextReader, WordReader, score_proteins
 from .objectives import GoWeights
 from .ontology import Ontology
 from .recipes import Optimisation
@@ -34,7 +33,7 @@ from .residues import ResidueStore
 from .tables import read_proteins
 from .terms import GoTextStore, TermText, grow_embeddings, phases_for
 from .tokens import bert_tokenizer, wordpiece_vocab
-from .train import check_resume, history, open_run, resume_point
+from .train import history, open_run, resume_point
 from .trainer import arguments, best_checkpoint
 from .vectors import VectorResources
 

@@ -22,7 +22,7 @@ from sklearn.model_selection import train_test_split
 
 from .core import write_table
 from .groups import NO_GROUP, column_groups, make_groups
-from .search import Criterion, in_threads, linked_groups, pair_blocks, similar_pairs
+from .search import Criterion, in_threads, pair_blocks, similar_pairs
 from .similarity import METHODS, Encoded, align, identity, pair_identity
 from .tables import label_sets
 from .texts import label_matrix, pair_dots, resolve_difference, tfidf

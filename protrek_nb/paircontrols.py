@@ -9,7 +9,6 @@ __all__ = ['CONTROLS', 'word_columns', 'boosted', 'matching', 'neighbour_margin'
 # %% ../nbs/09f_paircontrols.ipynb #c003
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from .function import kmer_counts
 from .intervals import bootstrap_interval

@@ -7,7 +7,7 @@ __all__ = ['TERMS', 'RECIPES', 'Optimisation', 'Recipe', 'get_recipe', 'twin_sha
            'general_rows', 'general_term', 'distill_term', 'objective']
 
 # %% ../nbs/05a_recipes.ipynb #c003
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 
 import torch
 

@@ -8,7 +8,6 @@ __all__ = ['windows', 'stitch', 'check_proteins', 'sequence_digest', 'write_resi
 
 # %% ../nbs/08b_residues.ipynb #c003
 import hashlib, json, os, sys, time, warnings
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path

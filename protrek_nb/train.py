@@ -31,7 +31,7 @@ from .dataset import easy_pairs
 from .eval import compare_models, evaluate_twins, index_pairs, metric_table, pair_outcomes, score_model, table_retrieval
 from .mining import mine_twins
 from .model import ProTrek, wordpiece_vocab
-from .recipes import Recipe, get_recipe
+from .recipes import get_recipe
 from .sources import read_human, read_receptors, read_terpenes, read_toxins, read_yeast
 from .splits import inherit_split, split_proteins
 from .tables import read_proteins, write_rejected

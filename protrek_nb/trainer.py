@@ -23,7 +23,7 @@ import torch.distributed as dist
 from torch.utils.data import DataLoader, Dataset
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from .core import verify_sums, write_sums, write_table
+from .core import verify_sums, write_sums
 from .curriculum import mix_counts
 from .dataset import collate
 from .losses import gather_rows

@@ -1,8 +1,12 @@
-"""Several processes predict what one predicts: each reads its share of the chains, and all have all."""
+"""Several processes predict what one predicts: each reads its share of the chains, and all have all. A whole run in two processes ends with one run folder."""
+import json
+from pathlib import Path
+
 import numpy as np
 import torch
 
 import helpers
+from protrek_nb import binding
 from protrek_nb.backbone import small_backbone
 from protrek_nb.bindingmodel import BindingModel
 from protrek_nb.bindingtrainer import Training, predict_chains, set_prototypes
@@ -37,3 +41,38 @@ def test_predictions_are_gathered_from_all_processes(tmp_path):
         for name, n in zip(one.files, chains().sequence.str.len()):
             assert len(found[name]) == n
             np.testing.assert_allclose(found[name], one[name], atol=1e-6)
+
+
+def zinc_chains():
+    "Thirty-two zinc chains of eight families."
+    zinc = load_sites().query("ion == 'ZN'")
+    return zinc[zinc.family.isin(zinc.family.unique()[:8])].groupby("family").head(4).reset_index(drop=True)
+
+
+def write_lines(table, path):
+    "Write chains as a three-line file."
+    Path(path).write_text("".join(f">{c.chain_id}\n{c.sequence}\n{c.labels}\n" for c in table.itertuples()))
+    return str(path)
+
+
+def fit_in_world(rank, n, port, data, folder):
+    "Train a whole run in this process, one of `n`, and keep the name of its folder."
+    torch.set_num_threads(1)
+    if n > 1: helpers.join_world(rank, n, port)
+    with helpers.runs_in(folder):
+        run_dir = binding.fit(binding.BindingRun(data=data, epochs=1, mlm_epochs=0, num_variants=1, folds=2, batch_size=4, name="two"), report=helpers.quiet)
+    Path(f"{folder}/rank_{rank}.json").write_text(json.dumps(str(run_dir.path)))
+
+
+def test_a_run_in_two_processes_leaves_one_folder(tmp_path):
+    "Both processes end; one folder holds every residue once, from the model of its fold, and predicts by itself."
+    sites = zinc_chains()
+    data, port = write_lines(sites, tmp_path / "ZN.txt"), helpers.free_port()
+    assert helpers.finish(*[helpers.start(fit_in_world, rank, 2, port, data, tmp_path) for rank in range(2)], seconds=400) == [0, 0]
+    folders = {json.loads((tmp_path / f"rank_{rank}.json").read_text()) for rank in range(2)}
+    assert len(folders) == 1
+    with np.load(Path(folders.pop()) / "oof_preds.npz", allow_pickle=False) as found:
+        wanted = [f"{c.chain_id}:{p}" for c in sites.itertuples() for p in range(1, len(c.sequence) + 1)]
+        assert sorted(found["ids"].tolist()) == sorted(wanted) and np.isfinite(found["probs"]).all() and set(found["folds"].tolist()) == {1, 2}
+    (tmp_path / "one.fasta").write_text(f">x\n{sites.sequence.iloc[0]}\n")
+    assert len(binding.predict_sites(tmp_path / "one.fasta", next(tmp_path.glob("two*")))) == len(sites.sequence.iloc[0])

@@ -7,6 +7,8 @@ from collections import Counter
 from functools import cache
 
 import pytest
+from pyflakes.checker import Checker
+from pyflakes.messages import UndefinedName, UnusedImport
 
 from conftest import ROOT
 
@@ -192,3 +194,23 @@ def test_no_file_speaks_of_the_machine_it_was_made_on():
 def test_no_file_is_large():
     "The project stays small: no file above 10 MB, no stored notebook above 2 MB."
     assert [str(p) for p in tracked() if p.stat().st_size > (2 if p.suffix == ".ipynb" else 10) * 2**20] == []
+
+
+def names_of(problem, source, path):
+    "List the names that pyflakes reports as one kind of problem."
+    found = Checker(ast.parse(source), str(path)).messages
+    return sorted({m.message_args[0].split(" as ")[-1].split(".")[-1] for m in found if isinstance(m, problem)})
+
+
+@every_module
+def test_a_module_defines_what_it_uses(path):
+    "A name that only a hidden cell imports is there in the notebook and missing in the module."
+    assert names_of(UndefinedName, path.read_text(encoding="utf-8"), path) == []
+
+
+@every_notebook
+def test_a_page_uses_what_it_imports(path):
+    "Imports that no cell uses are gone; what a page hands on stands in its `_all_`."
+    source = "\n".join("\n".join(line for line in cell["source"].splitlines() if not line.startswith(("%", "!"))) for cell in cells(path, "code"))
+    handed_on = re.search(r"^_all_ = (\[.*?\])", source, re.S | re.M)
+    assert set(names_of(UnusedImport, source, path)) <= set(ast.literal_eval(handed_on[1]) if handed_on else [])

@@ -12,10 +12,10 @@ from conftest import ROOT
 from protrek_nb.core import RunDir, read_json, read_table
 
 
-def begin(out, *parameters):
-    "Start the page with parameters."
+def begin(out, *parameters, page="05_train"):
+    "Start a page with parameters."
     tool = Path(sys.executable).with_name("papermill")
-    return subprocess.Popen([tool, "nbs/05_train.ipynb", str(out), *parameters], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen([tool, f"nbs/{page}.ipynb", str(out), *parameters], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def end(process, seconds=240):
@@ -61,3 +61,19 @@ def test_a_wrong_parameter_stops_the_run(name, tmp_path):
     assert misspelt != 0 and "no parameter epoch (did you mean epochs?)" in said_names and "Parameters: name, data, base, recipe, epochs" in said_names
     assert mistyped != 0 and "epochs = 'thirty' is a str" in said_type and "takes int" in said_type
     assert not (ROOT / "reports" / "runs" / name).exists()
+
+
+def test_the_line_of_the_pairs_ends_with_a_complete_run(name, tmp_path):
+    "The page of the third system, one epoch of a perceptron: parameters reach the run, and its folder has all that the page promises."
+    code, said = end(begin(tmp_path / "out.ipynb", "-p", "epochs", "1", "-p", "head", "mlp", "-p", "name", name, page="09_pairs"))
+    assert code == 0, said[-3000:]
+    run = RunDir.open(ROOT / "reports" / "runs" / name)
+    assert {p.name for p in run.path.iterdir()} >= {"params.json", "metrics.json", "certificate.json", "training_history.csv", "test_predicted.csv", "loss.png", "f1.png", "learning_curves.png", "head"}
+    assert read_json(run.params_path)["params"]["head"] == "mlp" and len(read_table(run.path / "training_history.csv")) == 1
+
+
+@pytest.mark.parametrize("page", ["08_go", "09g_protocol", "10_binding"])
+def test_the_other_pages_name_their_parameters(page, name, tmp_path):
+    "A misspelt parameter stops each of them with the list of names."
+    code, said = end(begin(tmp_path / "out.ipynb", "-p", "epoch", "30", page=page))
+    assert code != 0 and "did you mean epochs?" in said
