@@ -7,7 +7,7 @@ LINKS := $(if $(UV_FIND_LINKS),$(UV_FIND_LINKS),$(PIP_FIND_LINKS))
 EPOCHS ?= 30
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: env train test check notebooks suite data base study real bench clean
+.PHONY: env train test check notebooks suite data base study real studies bench clean
 
 env: $(VENV)/.made  ## the environment, with pinned versions
 
@@ -45,6 +45,9 @@ study: env  ## the toy run with five seeds and two recipes, one row each in benc
 
 real: env  ## fine-tune on real toxins and terpene synthases; needs the public tables
 	$(BIN)/python benchmarks/real_runs.py
+
+studies: env  ## the sister systems: parts taken away, splits with every control, real data; hours on two cores
+	for study in go_study go_real pair_splits binding_study binding_real binding_step; do $(BIN)/python benchmarks/$$study.py || exit 1; done
 
 bench: env  ## similarity, mining, encoding and the training step against their peers; about an hour on two cores
 	for question in similarity mining encoding step; do $(BIN)/python benchmarks/$$question.py || exit 1; done

@@ -15,9 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
+import typer
 
 from .bindingmodel import BindingModel, Lora
 from .bindingtrainer import Training, predict_rows
+from .certificate import cross_search
 from .chains import positions_of, read_ions, read_three_line, toy_chains, without_neighbours
 from .core import RunDir, find_path, hash_table, parse_parameters, read_json, save_params, shared_data, write_json, write_table
 from .figures import model_colours, new_figure, plot_sequence, styled, whiskers
@@ -28,7 +31,7 @@ from .prototypes import Objective, prototype_loss
 from .recipes import Optimisation
 from .sites import area_gain, high_recall_area, site_table
 from .tables import read_proteins
-from .train import open_run
+from .train import command, open_run
 from .trainer import wait_for_all, world
 from .views import aligned_views, draw_context, read_a3m, with_context
 
@@ -92,7 +95,7 @@ class BindingRun:
 class BindingData:
     "Chains for the folds, chains for the test, and what was left out."
     train: pd.DataFrame   # chain_id, sequence, labels, ion, component, fold
-    test: pd.DataFrame    # the same without fold; may be empty
+    test: pd.DataFrame    # the same without fold, in components of its own; may be empty
     certificate: dict     # of the folds, and of the test against them
     rejected: list        # records of input that could not be used
 
@@ -130,7 +133,9 @@ def load_binding(
         train, gone = without_neighbours(train, test, run.max_identity)
         neighbours = gone.chain_id.unique().tolist()
     folded = assign_folds(train, run.folds, run.max_identity, run.seed)
-    certificate = dict(certify_folds(folded, run.max_identity), left_out=neighbours, test=len(test))
+    if "component" not in test: test = test.assign(component=cluster_chains(test, run.max_identity) + folded.component.max() + 1)
+    alike = cross_search(folded.sequence.unique().tolist(), test.sequence.unique().tolist(), run.max_identity, near=0)["alike"] if len(test) else ()
+    certificate = dict(certify_folds(folded, run.max_identity), left_out=neighbours, test=len(test), test_with_relatives=len(alike))
     if not certificate["clean"]: raise ValueError(f"the folds leak: {certificate['violations']}")
     return BindingData(folded, test, certificate, rejected)
 
@@ -239,7 +244,7 @@ def predict_test(run, run_dir, found): # residues of the test
     models = load_models(run_dir.path)
     test, limits = found.test, read_thresholds(run_dir.path / "global_thresholds.yaml")
     found_p = [np.mean(p, 0) for p in zip(*(predict_rows(m, with_contexts(test, run), range(len(test))) for m in models))]
-    long = long_table(test if "component" in test else test.assign(component=test.chain_id), probability=found_p, baseline=window_by_ion(found.train, test))
+    long = long_table(test, probability=found_p, baseline=window_by_ion(found.train, test))
     return long.assign(called=long.probability >= long.ion.map({ion: t["threshold"] for ion, t in limits.items()}))
 
 # %% ../nbs/10_binding.ipynb #c029
@@ -250,7 +255,7 @@ def load_models(
     path = find_path(str(model_dir))
     folders = [path] if (path / "binding.json").is_file() else sorted(p.parent for p in path.glob("fold_*/binding.json"))
     if not folders: raise FileNotFoundError(f"{model_dir} holds neither binding.json nor fold_1/binding.json: give the folder of a finished run, or of one of its folds")
-    return [BindingModel.from_pretrained(folder) for folder in folders]
+    return [BindingModel.from_pretrained(folder).to("cuda" if torch.cuda.is_available() else "cpu") for folder in folders]
 
 def load_thresholds(model_dir) -> dict: # ion -> threshold
     "Read the thresholds of a fold or of a run."
@@ -319,3 +324,6 @@ def plot_judged(
 def _patch(colour):
     from matplotlib.patches import Patch
     return Patch(color=colour)
+
+# %% ../nbs/10_binding.ipynb #c044
+if __name__ == "__main__" and "__file__" in globals(): typer.run(command(BindingRun, fit))

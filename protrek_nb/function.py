@@ -12,6 +12,7 @@ __all__ = ['check_terms', 'event_order', 'prepare_fmax', 'fmax', 'prepare_smin',
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from sklearn.preprocessing import normalize
 
 from .intervals import Interval, cluster_codes, percentile_interval, resample_counts
 
@@ -292,18 +293,19 @@ def text_transfer(
     neighbours: int = 5,  # seen terms that an unseen one borrows from
 ) -> np.ndarray:  # (N, T) seen columns as they were, unseen ones borrowed
     "Give unseen terms the scores of the seen terms with the nearest texts."
-    score_NT = np.array(score_NT, float)
+    score_NT, vectors = np.array(score_NT, float), vectors if sparse.issparse(vectors) else np.asarray(vectors)
     mask_T = np.zeros(score_NT.shape[1], bool)
     mask_T[seen] = True
     if not mask_T.any(): raise ValueError("no term was seen in training: there is nothing to borrow from")
-    dense_TD = np.asarray(vectors.toarray() if hasattr(vectors, "toarray") else vectors, float)
-    if len(dense_TD) != len(mask_T): raise ValueError(f"{len(dense_TD)} vectors for {len(mask_T)} terms")
-    unit_TD = dense_TD / np.maximum(np.linalg.norm(dense_TD, axis=1, keepdims=True), 1e-12)
-    rows, others = np.flatnonzero(mask_T), np.flatnonzero(~mask_T)
-    near = np.maximum(unit_TD[others] @ unit_TD[rows].T, 0)
-    nearest = np.argsort(-near, axis=1, kind="stable")[:, :neighbours]
-    weight = np.take_along_axis(near, nearest, 1) + 1e-12
-    score_NT[:, others] = np.einsum("nuk,uk->nu", score_NT[:, rows[nearest]], weight / weight.sum(1, keepdims=True))
+    if vectors.shape[0] != len(mask_T): raise ValueError(f"{vectors.shape[0]} vectors for {len(mask_T)} terms")
+    unit_TD = normalize(sparse.csr_array(vectors, dtype=float))
+    rows = np.flatnonzero(mask_T)
+    for others in np.array_split(np.flatnonzero(~mask_T), -(-int((~mask_T).sum()) // 512) or 1):  # memory is about 4096 * seen terms bytes
+        near = np.maximum((unit_TD[others] @ unit_TD[rows].T).toarray(), 0)
+        nearest = np.argsort(-near, axis=1, kind="stable")[:, :neighbours]
+        weight = np.take_along_axis(near, nearest, 1) + 1e-12
+        weight /= weight.sum(1, keepdims=True)
+        score_NT[:, others] = sum(score_NT[:, rows[nearest[:, k]]] * weight[:, k] for k in range(nearest.shape[1]))
     return score_NT
 
 # %% ../nbs/06e_function.ipynb #c075

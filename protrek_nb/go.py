@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from safetensors.torch import load_file, save_file
 from transformers.trainer_utils import set_seed as seed_everything
 
@@ -205,13 +206,13 @@ def load_student(
     run_dir = RunDir.open(find_path(str(run_dir)))
     kept = read_json(run_dir.params_path)
     run = GoRun(**kept["params"])
-    obo = go_paths(run.data, run.ontology)[1]
+    obo = find_path(run.ontology) if run.ontology else go_paths(run.data, "")[1]
     if sha256_file(obo) != kept["files"][obo.name]: raise ValueError(f"{obo} is not the file that {run_dir.path} was trained with: its terms may have other meanings; give back the old file")
     ontology, about = Ontology.from_obo(obo), read_json(run_dir.path / "student.json")
     store, system = make_system(run, ontology, about["residue_dim"])
     system.student.load_state_dict(load_file(run_dir.path / "student.safetensors"))
     store.update_phase_and_tokenize(about["phase"])
-    return run, ontology, system.student.eval(), store
+    return run, ontology, system.student.eval().to("cuda" if torch.cuda.is_available() else "cpu"), store
 
 def predict_terms(
     path,         # protein table or FASTA

@@ -16,23 +16,26 @@ import pandas as pd
 
 from .certificate import certify
 from .checks import check_sequence
-from .core import project_path, shared_data
+from .core import find_path, project_path, shared_data
+from .function import text_vectors
 from .ontology import Annotations, Ontology, hold_out, read_annotations
 from .splits import split_proteins
+from .terms import TermText
 from .toyterms import held_out_terms, load_terms, toy_obo_path
 
 # %% ../nbs/08fa_godata.ipynb #c007
 def go_paths(
     data:str,     # "toy", "swissprot", or an annotation table with sequences
-    ontology:str, # OBO file; "" for the named ones
+    ontology:str, # OBO file; "" for the named ones, which bring theirs
 ) -> tuple:       # (annotations, ontology)
     "Find annotations and ontology; ValueError or FileNotFoundError says what is missing."
+    if data in ("toy", "swissprot") and ontology: raise ValueError(f"ontology = {ontology!r}: data = {data!r} brings its own; leave ontology empty, or give the path of an annotation table")
     if data == "toy": found = project_path("data", "toy_terms.csv"), toy_obo_path()
     elif data == "swissprot":
         if shared_data() is None: raise FileNotFoundError("data = 'swissprot': no folder with public data; set PROTREK_NB_DATA to one that has go/swissprot_exp_go.tsv.gz")
         found = shared_data() / "go" / "swissprot_exp_go.tsv.gz", shared_data() / "go" / "go_full_2014-10-10_from_xml.obo.gz"
     elif not ontology: raise ValueError(f"data = {data!r}: an annotation file needs its ontology too; give the path of an OBO file (-p ontology go-basic.obo)")
-    else: found = Path(data), Path(ontology)
+    else: found = find_path(data), find_path(ontology)
     if missing := [str(path) for path in found if not path.exists()]: raise FileNotFoundError(f"no such file: {', '.join(missing)}")
     return found
 
@@ -79,6 +82,12 @@ class GoData:
         "Give the annotations of a split."
         source, at = self.shown if shown else self.annotations, self.at(split)
         return Annotations([source.proteins[i] for i in at], [source.rows[i] for i in at], [source.sequences[i] for i in at])
+
+    @cached_property
+    def words(self): # sparse (N, words)
+        "Count the words of the terms' names and definitions."
+        writer = TermText(self.ontology)
+        return text_vectors([writer.text(row, "plain") for row in range(len(self.ontology))])
 
     @cached_property
     def accretion(self): "Weigh each term by what it adds to its parents in training, in bits, (N,)."; return self.ontology.information_accretion(self.part("train"))

@@ -15,9 +15,8 @@ from scipy.stats import rankdata
 
 from .annotated import pad_residues
 from .figures import model_colours, new_figure, plot_sequence, styled, whiskers
-from .function import fmax, function_intervals, function_table, kmer_neighbour_scores, naive_scores, text_only_scores, text_transfer, text_vectors
+from .function import fmax, function_intervals, function_table, kmer_neighbour_scores, naive_scores, text_only_scores, text_transfer
 from .model import evaluating
-from .terms import TermText
 
 # %% ../nbs/08h_judged.ipynb #c008
 def questions(
@@ -34,15 +33,15 @@ def baselines(
     rows,  # rows of terms
 ) -> dict: # name -> (N, T) scores
     "Score proteins and terms without a model; a protein is never its own neighbour."
-    train = found.part("train", shown=True)
-    seen, closed = found.seen(), train.matrix(found.ontology)
-    words = text_vectors([TermText(found.ontology).text(row, "plain") for row in range(len(found.ontology))])
+    train, columns = found.part("train", shown=True), np.union1d(found.seen(), rows)  # the other terms play no part
+    seen, place = np.searchsorted(columns, found.seen()), np.searchsorted(columns, rows)
+    closed, words = train.matrix(found.ontology)[:, columns], found.words[columns]
     sequences, hidden = found.table.sequence.to_numpy(), np.isin(rows, found.hidden)
     frequency, own = np.asarray(closed.mean(0), float).ravel(), np.isin(at, found.at("train"))
     if own.any() and not hidden.all(): raise ValueError("a training protein's shown terms are in the table of neighbours: ask only for unseen terms of training proteins")
     near = kmer_neighbour_scores(sequences[at], train.sequences, closed) if not own.any() else _other_neighbours(sequences[at], train.sequences, closed)
-    out = {"naive": naive_scores(closed, len(at))[:, rows], "text only": np.tile(text_only_scores(words, seen, frequency)[rows], (len(at), 1))}
-    return out | {"k-mer by text" if hidden.any() else "k-mer neighbour": (text_transfer(near, words, seen) if hidden.any() else near)[:, rows]}
+    out = {"naive": naive_scores(closed, len(at))[:, place], "text only": np.tile(text_only_scores(words, seen, frequency)[place], (len(at), 1))}
+    return out | {"k-mer by text" if hidden.any() else "k-mer neighbour": (text_transfer(near, words, seen) if hidden.any() else near)[:, place]}
 
 def _other_neighbours(sequences, train_sequences, closed):
     "Look up neighbours of training proteins among the other half of them."

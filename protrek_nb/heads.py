@@ -33,7 +33,7 @@ class HeadConfig:
     batch_norm: bool = False      # after each of them
     dropout: float = 0.2          # share of activations that training hides
     context: int = 1              # residues read together by attention, odd; 1 leaves context to the encoder
-    looks: int = 24               # places of a protein that attention looks at
+    looks: int = 64               # places of a protein that attention looks at
     sharp: float = 3.0            # spread of the first weights of looks: 0 begins with the mean over all residues
     joint: int = 32               # width in which two places are compared
 

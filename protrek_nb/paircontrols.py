@@ -23,7 +23,7 @@ def word_columns(
     words:int=300,   # columns kept
     k:int=3,         # letters in a word
 ):                   # (N, words) float32: counts, rows of length one
-    "Count the words that most training sequences have, but not all."
+    "Count the words that divide the training sequences most evenly."
     counts = kmer_counts(sequences, k).tocsc()
     carriers = (counts[np.flatnonzero(train_N)] > 0).sum(0)
     spread = np.minimum(carriers, train_N.sum() - carriers)

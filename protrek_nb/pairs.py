@@ -44,8 +44,8 @@ class PairRun:
     kinds: str = "concat"            # features that the mlp reads, with commas between
     slot_norm: bool = True           # take from mean vectors what all proteins of their place share
     batch_norm: bool = False         # in mlp and siamese
-    dropout: float = 0.2             # share of activations that training hides
-    epochs: int = 16                 # passes over the training pairs
+    dropout: float = 0.0             # share of activations that training hides
+    epochs: int = 30                 # passes over the training pairs
     batch_size: int = 64             # pairs in a batch
     learning_rate: float = 3e-3      # of AdamW
     schedule: str = "cosine"         # constant, cosine, step, plateau
@@ -87,13 +87,13 @@ def load_pairs(
     if run.data in ("pipr", "dscript"): pairs = dict(pipr=read_pipr, dscript=read_dscript)[run.data](*paths)
     else:
         isolates = read_isolates(paths[0])
-        every = [c for c in isolates if c not in ("isolate_id", "segment", "sequence")]
+        every = [c for c in isolates if c not in ("isolate_id", "segment", "sequence") and not (c == "date" and "year" in isolates)]
         pairs = make_pairs(isolates, run.ratio, every if run.match == "all" else [m.strip() for m in run.match.split(",") if m.strip()], seed=run.seed)
     out = canonical(pairs)
     out.attrs = pairs.attrs
     return out
 
-# %% ../nbs/09_pairs.ipynb #c020
+# %% ../nbs/09_pairs.ipynb #c022
 Prepared = namedtuple("Prepared", "table parts width norm")
 Prepared.__doc__ = "A split pair table, what a head reads of each split, the width of a vector, and the slot normalisation (None where there is none)."
 
@@ -113,7 +113,7 @@ def prepare(
     norm = SlotNorm.fit(*sides["train"]) if run.slot_norm else None
     return Prepared(table, {s: VectorPairs(*(norm(*sides[s]) if norm else sides[s]), part.label) for s, part in rows.items()}, vectors.vector_ND.shape[1], norm)
 
-# %% ../nbs/09_pairs.ipynb #c023
+# %% ../nbs/09_pairs.ipynb #c025
 def train_pairs(
     run:PairRun,              # the parameters
     found:Prepared,           # data
@@ -150,7 +150,7 @@ def measure_pairs(
     if metadata_names(found.table): out["matching"] = by_matching(found.table, prob_N, threshold).rename_axis("agree").reset_index().to_dict("records")
     return out
 
-# %% ../nbs/09_pairs.ipynb #c024
+# %% ../nbs/09_pairs.ipynb #c026
 def fit(
     run:PairRun,  # the parameters
     report=print, # called with a line for each epoch
@@ -171,7 +171,7 @@ def fit(
     write_json(run_dir.metrics_path, measure_pairs(found, prob_N, trained.threshold, certificate, run.seed))
     return run_dir
 
-# %% ../nbs/09_pairs.ipynb #c037
+# %% ../nbs/09_pairs.ipynb #c039
 def score_pairs(
     run_dir,            # folder of a finished run
     pairs:pd.DataFrame, # a_id, b_id, a_seq, b_seq, a_segment, b_segment; one id for one sequence
@@ -190,14 +190,15 @@ def score_pairs(
         sides = SlotNorm(*(Slot(*(np.float32(x) for x in kept[side])) for side in "ab"))(*sides)
     return pair_scores(head, VectorPairs(*sides, unknown_N))
 
-# %% ../nbs/09_pairs.ipynb #c040
+# %% ../nbs/09_pairs.ipynb #c042
 def cache_gain(
     run:PairRun,  # says which data and encoder
     n:int=256,    # training pairs
 ) -> dict:        # cached, again: seconds of an epoch; ratio
     "Compare an epoch on vectors from the store with one that encodes its proteins batch by batch."
     run = replace(run, head="mlp", slot_norm=False)
-    table = load_pairs(run).sample(n, random_state=run.seed)
+    table = load_pairs(run)
+    table = table.sample(min(n, len(table)), random_state=run.seed)
     proteins = dict(zip([*table.a_id, *table.b_id], [*table.a_seq, *table.b_seq]))
     encode, key = open_encoder(run.encoder)
     vectors = embed_means(proteins, encode, key)
@@ -205,7 +206,7 @@ def cache_gain(
     optimizer, seconds = torch.optim.AdamW(head.parameters(), lr=run.learning_rate), {}
     for name in ("cached", "cached", "again"): # the first one warms up
         start = time.perf_counter()
-        for rows in np.array_split(np.arange(n), max(1, n // run.batch_size)):
+        for rows in np.array_split(np.arange(len(table)), max(1, len(table) // run.batch_size)):
             part = table.iloc[rows]
             look = vectors.get if name == "cached" else lambda ids: np.stack([x.mean(0) for x in encode([proteins[id] for id in ids])])
             loss = pair_loss(head(*(torch.as_tensor(look(part[f"{side}_id"])) for side in "ab")), torch.tensor(part.label.tolist()))

@@ -83,7 +83,7 @@ def _by_components(pairs, by, max_identity, fractions, seed):
     size = Counter(component[x] for x, y in zip(a, b) if component[x] == component[y])
     numbers = sorted(set(component.values()))
     split = dict(zip(numbers, assign_components([size[n] for n in numbers], fractions, seed)))
-    return {s: split[component[n]] for s, n in node.items()}, {s: component[n] for s, n in node.items()}, max(size.values()) / len(held)
+    return {s: split[component[n]] for s, n in node.items()}, {s: component[n] for s, n in node.items()}, max(size.values(), default=0) / len(held)
 
 # %% ../nbs/09b_pairsplits.ipynb #c019
 def _by_time(pairs, fractions):

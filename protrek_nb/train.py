@@ -326,6 +326,7 @@ def fit(
 # %% ../nbs/05_train.ipynb #c049
 def command(
     cls=TrainRun, # a dataclass of parameters
+    fit=fit,      # function of such a run, giving the run folder
 ):                # a function with one keyword for each field, as typer wants it
     "Turn the parameters of a run into options of a command."
     def run_it(**given): print(f"run folder: {fit(cls(**given)).path}")

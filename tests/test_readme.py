@@ -69,8 +69,21 @@ def test_every_page_in_the_table_exists():
     assert {page for page in pages - named if page[:2] not in ("07",)} == set(), "pages that the table does not name"
 
 
-def test_parameters_on_the_command_line_exist():
-    "Each `-p name` of the README is a parameter of a run."
+RUNS = {"05_train": "train.TrainRun", "08_go": "go.GoRun", "09_pairs": "pairs.PairRun", "09g_protocol": "pairprotocol.ProtocolRun", "10_binding": "binding.BindingRun"}
+
+
+def fields_of(run):
+    "The parameters of a run."
     from dataclasses import fields
-    from protrek_nb.train import TrainRun
-    assert set(words_after("-p")) - {"epoch"} <= {f.name for f in fields(TrainRun)}, "`epoch` is there as the misspelling"
+    module, name = run.split(".")
+    return {f.name for f in fields(getattr(importlib.import_module(f"protrek_nb.{module}"), name))}
+
+
+def test_parameters_on_the_command_line_exist():
+    "Each `-p name` behind a page is a parameter of its run; each `-p name` in the text is one of some run."
+    lines = [line for _, text in FENCED for line in text.splitlines() if line.startswith("papermill nbs/")]
+    assert lines
+    for line in lines:
+        page = re.match(r"papermill nbs/(\w+)\.ipynb", line)[1]
+        assert set(re.findall(r"-p (\w+)", line)) <= fields_of(RUNS[page]), line
+    assert set(words_after("-p")) - {"epoch"} <= set().union(*map(fields_of, RUNS.values())), "`epoch` is there as the misspelling"
