@@ -2,14 +2,14 @@
 
     python benchmarks/go_real.py
 
-The run is that of `papermill nbs/08_go.ipynb out.ipynb -p data swissprot -p epochs 6 -p name go-swissprot`: letters as encoder, words as texts, proteins split by relatives, terms held out whole.
+The run is that of `papermill nbs/08_go.ipynb out.ipynb -p data swissprot -p epochs 6 -p replicates 40 -p name go-swissprot`: letters as encoder, words as texts, proteins split by relatives, terms held out whole.
 """
 import pandas as pd
 
 from protrek_nb.core import RunDir, project_path, read_json, write_table
 from protrek_nb.go import GoRun, fit
 
-RUN = GoRun(data="swissprot", epochs=6, name="go-swissprot")
+RUN = GoRun(data="swissprot", epochs=6, replicates=40, name="go-swissprot")
 
 
 def rows(run_dir: RunDir) -> pd.DataFrame:

@@ -64,6 +64,7 @@ class GoRun:
     learning_rate: float | None = None # None: as the recipe says
     batch_size: int | None = None      # proteins in a batch; None: as the recipe says
     max_identity: float = 0.5          # sequences of different splits stay below this identity
+    replicates: int = 200              # of the bootstrap; large ontologies take long
     resume: str = ""                   # run folder to go on with
 
     def __post_init__(self):
@@ -163,7 +164,7 @@ def measure_go(
     student,               # Student
     store:GoTextStore,     # texts in its phase
     proteins:TableResidues, # residues
-    replicates:int=200,    # of the bootstrap
+    replicates:int,        # of the bootstrap
 ) -> dict:                 # tables as lists of records: questions, namespaces, attention where sites are known
     "Ask the three questions of a student and of the baselines."
     asked, spaces, ask = [], [], lambda at, rows: score_proteins(student, store, proteins, found.table.protein_id.iloc[at].tolist(), rows)
@@ -195,7 +196,7 @@ def fit(
     student, store = train_go(run, found, proteins, run_dir, report)
     save_file(student.state_dict(), run_dir.path / "student.safetensors")
     write_json(run_dir.path / "student.json", dict(phase=store.phase, residue_dim=proteins.width))
-    write_json(run_dir.metrics_path, measure_go(found, student, store, proteins))
+    write_json(run_dir.metrics_path, measure_go(found, student, store, proteins, run.replicates))
     return run_dir
 
 # %% ../nbs/08_go.ipynb #c028

@@ -181,11 +181,11 @@ def leak_audit(
     rows = [("sequences, relatives or isolates that splits share", "none, by the certificate", 0.0), ("accuracy of always saying the more frequent class", "majority", max(y_N[at].mean(), 1 - y_N[at].mean()))]
     for metric in ("accuracy", "auc"):
         best = value.xs(metric, level="metric").drop("head").idxmax()
-        rows.append((f"{metric} of the best control (head: {value['head', metric]:.3f})", best, value[best, metric]))
+        rows += [(f"{metric} of the head", "", value["head", metric]), (f"{metric} of the best control", best, value[best, metric])]
     near_N = nearness(pairs, train_N)
     for name, half in (("near training", near_N > np.median(near_N[at])), ("far from training", near_N <= np.median(near_N[at]))):
         if len(set(y_N[at & half])) == 2: rows.append(("auc of the head on half of the test rows", name, float(ranking_areas(y_N[at & half], score_N[at & half])[0][0])))
     if metadata_names(pairs):
         groups = by_matching(pairs, score_N, 0.5).auc.dropna()
-        rows += [("auc of the head against negatives by number of matching metadata", f"{n} match", float(groups[n])) for n in (groups.index[0], groups.index[-1])]
+        rows += [("auc of the head against negatives by number of matching metadata", f"{n} match", float(groups[n])) for n in dict.fromkeys((groups.index[0], groups.index[-1]))]
     return pd.DataFrame(rows, columns=["question", "answer", "value"])

@@ -16,6 +16,8 @@ from .pairs import PairRun, load_pairs, prepare, train_pairs
 from .pairtrain import pair_metrics, pair_scores
 
 # %% ../nbs/09g_protocol.ipynb #c007
+REFERENCE = PairRun(name="pairs-reference", head="mlp", slot_norm=False, dropout=0.2, learning_rate=1e-3, schedule="constant", clip=0.0, stop_on="loss", threshold="none")
+
 @dataclass(frozen=True)
 class ProtocolRun:
     "What a study of changes is made with."
@@ -33,8 +35,7 @@ class ProtocolRun:
     @property
     def base(self): return replace(REFERENCE, epochs=self.epochs, data=self.data, split=self.split, max_identity=self.max_identity, encoder=self.encoder)
 
-# %% ../nbs/09g_protocol.ipynb #c009
-REFERENCE = PairRun(name="pairs-reference", head="mlp", slot_norm=False, dropout=0.2, learning_rate=1e-3, schedule="constant", clip=0.0, stop_on="loss", threshold="none")
+# %% ../nbs/09g_protocol.ipynb #c010
 CHANGES = {"learning-rate schedule": dict(schedule="plateau"), "early stopping on F1": dict(stop_on="f1"), "threshold for F1": dict(threshold="f1"),
            "difference and product": dict(kinds="concat,difference,product"), "gradient clipping": dict(clip=1.0), "class weights": dict(class_weights=True),
            "batch normalisation": dict(batch_norm=True), "cross-attention": dict(head="attention"), "label smoothing": dict(smoothing=0.2),
