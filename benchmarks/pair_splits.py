@@ -13,7 +13,7 @@ from multiprocessing import get_context
 import pandas as pd
 import torch
 
-from protrek_nb.core import project_path, read_json, write_table
+from protrek_nb.core import project_path, read_json, read_table, write_table
 from protrek_nb.pairs import PairRun, fit
 
 RESULTS = project_path("benchmarks", "results")
@@ -34,13 +34,20 @@ def measure(case, seed, encoder):
     return [dict(**key, **row, **shared) for row in metrics["judged"]], [dict(**key, **row) for row in metrics["audit"]]
 
 
+def others(name, data):
+    "Read the rows of data that are not measured now."
+    path = RESULTS / f"{name}.csv"
+    return [row for row in read_table(path).to_dict("records") if row["data"] not in data] if path.exists() else []
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--data", nargs="+", default=["toy", "swine", "pipr", "dscript"])
     parser.add_argument("--encoder", default="letters", help="of real proteins: letters, or folder or hub name of an ESM or ProTrek checkpoint")
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
-    given, judged, audits = parser.parse_args(), [], []
+    given = parser.parse_args()
+    judged, audits = (others(name, given.data) for name in ("pair_splits", "pair_audit"))
     with ProcessPoolExecutor(given.workers, get_context("spawn")) as pool:
         jobs = {pool.submit(measure, case, seed, given.encoder): (case, seed) for case in CASES if case[0] in given.data for seed in given.seeds}
         for job in as_completed(jobs):
