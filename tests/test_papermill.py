@@ -72,8 +72,9 @@ def test_the_line_of_the_pairs_ends_with_a_complete_run(name, tmp_path):
     assert read_json(run.params_path)["params"]["head"] == "mlp" and len(read_table(run.path / "training_history.csv")) == 1
 
 
-@pytest.mark.parametrize("page", ["08_go", "09g_protocol", "10_binding"])
-def test_the_other_pages_name_their_parameters(page, name, tmp_path):
+def test_the_other_pages_name_their_parameters(tmp_path):
     "A misspelt parameter stops each of them with the list of names."
-    code, said = end(begin(tmp_path / "out.ipynb", "-p", "epoch", "30", page=page))
-    assert code != 0 and "did you mean epochs?" in said
+    begun = {page: begin(tmp_path / f"{page}.ipynb", "-p", "epoch", "30", page=page) for page in ("08_go", "09g_protocol", "10_binding")}
+    for page, process in begun.items():
+        code, said = end(process)
+        assert code != 0 and "did you mean epochs?" in said, page
