@@ -7,6 +7,7 @@ __all__ = ['weights_hash', 'tokenizer_hash', 'store_key', 'write_shard', 'read_s
 
 # %% ../nbs/01c_store.ipynb #c003
 import hashlib, io, json, re, time, warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -109,7 +110,8 @@ class EmbeddingStore:
         self.shards, self.place, self.problems, self._known = [], {}, [], set()
         self.computed = 0  # strings encoded by this object
         for left in self.dir.glob(".tmp-*"):  # of a process that was killed
-            if time.time() - left.stat().st_mtime > 86_400: left.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # another process has just given it its name
+                if time.time() - left.stat().st_mtime > 86_400: left.unlink()
         self.refresh()
 
     def __len__(self): return len(self.place)
