@@ -31,7 +31,7 @@ def measure(case, chains, views, rounds):
     import torch
     from protrek_nb.losses import weighted_sum
     from protrek_nb.prototypes import Objective, binding_terms, make_prototype
-    from protrek_nb.views import Views, aligned_views, label_rows
+    from protrek_nb.views import aligned_views, label_rows
     torch.set_num_threads(1)
     weights, pass_ = CASES[case]
     torch.manual_seed(0)
@@ -44,7 +44,7 @@ def measure(case, chains, views, rounds):
 
     def read():
         if pass_ == "one pass": return model(batch, "ZN")
-        parts = [model(Views({k: x[v:v + 1] for k, x in batch.inputs.items()}, batch.column_VBR[v:v + 1], batch.chosen_VBR[v:v + 1], batch.targets_VBL[v:v + 1]), "ZN") for v in range(views)]
+        parts = [model(view, "ZN") for view in batch]
         return tuple(torch.cat(x) for x in zip(*parts))
 
     def step():

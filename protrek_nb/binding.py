@@ -15,22 +15,23 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 import typer
 
 from .bindingmodel import BindingModel, Lora
 from .bindingtrainer import Training, predict_rows
 from .certificate import cross_search
-from .chains import positions_of, read_ions, read_three_line, toy_chains, without_neighbours
+from .chains import read_ions, read_three_line, toy_chains, without_neighbours
 from .core import RunDir, find_path, hash_table, parse_parameters, read_json, save_params, shared_data, write_json, write_table
 from .figures import model_colours, new_figure, plot_sequence, styled, whiskers
 from .folds import (assign_folds, certify_folds, cluster_chains, deal_clusters, global_thresholds, long_table, read_thresholds, run_fold, write_oof,
                               write_thresholds)
+from .model import default_device
 from .onehot import window_by_ion
 from .prototypes import Objective, prototype_loss
 from .recipes import Optimisation
 from .sites import area_gain, high_recall_area, site_table
 from .tables import read_proteins
+from .toysites import positions_of
 from .train import command, open_run
 from .trainer import wait_for_all, world
 from .views import aligned_views, draw_context, read_a3m, with_context
@@ -162,9 +163,10 @@ def with_contexts(
 
 # %% ../nbs/10_binding.ipynb #c023
 MODELS = dict(probability="prototypes", baseline="one-hot window")
+DECISIONS = ("f1", "mcc", "precision", "recall")  # of the model alone: the baseline has no threshold
 
 def judge_residues(
-    long:pd.DataFrame, # ion, label, component, probability, baseline, called (by the model)
+    long:pd.DataFrame, # ion, label, component, probability, baseline, threshold
     question:str,      # "out of fold" or "test"
     seed:int,          # of the bootstrap
 ) -> pd.DataFrame:     # question, ion, model (and "difference" of the two), metric, value, low, high, random, residues, sites
@@ -173,29 +175,21 @@ def judge_residues(
     for ion, part in long.groupby("ion"):
         counted = dict(question=question, ion=ion, residues=len(part), sites=int(part.label.sum()))
         for column, model in MODELS.items():
-            rows = site_table(part.label, part[column], 0.5, part.component, seed=seed)
-            if column == "probability": rows = _own_thresholds(rows, part, seed)
-            else: rows = rows[~rows.metric.isin(DECISIONS)]
-            out.append(rows.assign(model=model, **counted))
+            rows = site_table(part.label, part[column], part.threshold, part.component, seed=seed)
+            out.append(rows[(column == "probability") | ~rows.metric.isin(DECISIONS)].assign(model=model, **counted))
         out.append(area_gain(part.label, part.baseline, part.probability, part.component, seed=seed).assign(model="difference", **counted))
     return pd.concat(out, ignore_index=True)
 
-DECISIONS = ("f1", "mcc", "precision", "recall")
-
-def _own_thresholds(rows, part, seed):
-    "Replace the decisions at one half by those at each residue's own threshold."
-    called = site_table(part.label, part.called.astype(float), 0.5, part.component, seed=seed)
-    return pd.concat([rows[~rows.metric.isin(DECISIONS)], called[called.metric.isin(DECISIONS)]])
-
 # %% ../nbs/10_binding.ipynb #c024
 def judge_decoys(
-    long:pd.DataFrame, # chain_id, position, label, called
+    long:pd.DataFrame, # chain_id, position, label, probability, threshold
     table:pd.DataFrame,# chains with `decoys`: 1-based residues of sites that lack a ligand
 ) -> dict:             # decoy residues, how many are called, how many sites are
     "Count how many residues of incomplete sites are called."
     pairs = {(id, int(p)) for id, decoys in zip(table.chain_id, table.decoys) for p in decoys.split()}
     decoy = np.array([key in pairs for key in zip(long.chain_id, long.position)])
-    return dict(decoys=int(decoy.sum()), decoys_called=int((decoy & long.called).sum()), sites=int(long.label.sum()), sites_called=int((long.called & (long.label == 1)).sum()))
+    called, site = long.probability >= long.threshold, long.label == 1
+    return dict(decoys=int(decoy.sum()), decoys_called=int((decoy & called).sum()), sites=int(site.sum()), sites_called=int((site & called).sum()))
 
 # %% ../nbs/10_binding.ipynb #c026
 def fit(
@@ -214,7 +208,6 @@ def fit(
         write_table(run_dir.rejected_path, pd.DataFrame(found.rejected, columns=["file", "record", "value", "reason"]))
     table = with_contexts(found.train, run)
     oof = pd.concat([run_fold(k, table, run.training, run_dir.path, say) for k in range(1, run.folds + 1)], ignore_index=True)
-    oof["called"] = oof.probability >= oof.threshold
     if main: leave_results(run, run_dir, found, oof)
     wait_for_all()
     return run_dir
@@ -245,7 +238,7 @@ def predict_test(run, run_dir, found): # residues of the test
     test, limits = found.test, read_thresholds(run_dir.path / "global_thresholds.yaml")
     found_p = [np.mean(p, 0) for p in zip(*(predict_rows(m, with_contexts(test, run), range(len(test))) for m in models))]
     long = long_table(test, probability=found_p, baseline=window_by_ion(found.train, test))
-    return long.assign(called=long.probability >= long.ion.map({ion: t["threshold"] for ion, t in limits.items()}))
+    return long.assign(threshold=long.ion.map({ion: t["threshold"] for ion, t in limits.items()}))
 
 # %% ../nbs/10_binding.ipynb #c029
 def load_models(
@@ -255,7 +248,7 @@ def load_models(
     path = find_path(str(model_dir))
     folders = [path] if (path / "binding.json").is_file() else sorted(p.parent for p in path.glob("fold_*/binding.json"))
     if not folders: raise FileNotFoundError(f"{model_dir} holds neither binding.json nor fold_1/binding.json: give the folder of a finished run, or of one of its folds")
-    return [BindingModel.from_pretrained(folder).to("cuda" if torch.cuda.is_available() else "cpu") for folder in folders]
+    return [BindingModel.from_pretrained(folder).to(default_device()) for folder in folders]
 
 def load_thresholds(model_dir) -> dict: # ion -> threshold
     "Read the thresholds of a fold or of a run."

@@ -19,14 +19,14 @@ from torch.utils.data import Dataset
 from transformers.trainer_utils import set_seed as seed_everything
 
 from .backbone import Backbone, load_backbone
-from .bindingmodel import BindingModel, Lora, to_device
-from .chains import flat_labels
+from .bindingmodel import BindingModel, Lora
 from .core import find_path
 from .losses import weighted_sum
-from .model import evaluating
+from .model import default_device, evaluating
 from .prototypes import Objective, binding_terms, make_prototype, masked_lm
 from .recipes import Optimisation
 from .sites import recall_areas
+from .toysites import flat_labels
 from .train import history
 from .trainer import TwinTrainer, arguments, best_checkpoint, newest_checkpoint, set_dropout, world
 from .views import Views, aligned_views, label_rows, plain_view
@@ -121,7 +121,7 @@ def pretrain(
     pace = torch.optim.lr_scheduler.OneCycleLR(step, training.recipe.learning_rate, total_steps=len(plan), pct_start=0.1)
     losses = [[] for _ in range(training.mlm_epochs)]
     for epoch, i, rows in plan:
-        views = to_device(aligned_views(backbone.tokens([sequences[r] for r in rows]), 1, np.random.default_rng((training.seed, epoch, i, 7)), rule), device)
+        views = aligned_views(backbone.tokens([sequences[r] for r in rows]), 1, np.random.default_rng((training.seed, epoch, i, 7)), rule).to(device)
         loss = masked_lm(backbone(views.flat())[1][None], views.targets_VBL)
         step.zero_grad(); loss.backward(); torch.nn.utils.clip_grad_norm_(backbone.parameters(), training.recipe.clip or 1.0); step.step(); pace.step()
         losses[epoch].append(loss.item())
@@ -148,7 +148,7 @@ def set_prototypes(
             for at in range(0, len(part), 8):
                 some = part.iloc[at:at + 8]
                 views = plain_view(model.backbone.tokens(strings_of(some)))
-                states_BRD = model(to_device(views, model.device), ion)[0][0]
+                states_BRD = model(views.to(model.device), ion)[0][0]
                 yield states_BRD, label_rows(some.labels.tolist()).to(model.device), views.real_BR.to(model.device)
         with evaluating(model): model.set_prototype(ion, make_prototype(batches(), training.prototype_proteins, training.centred, ion))
 
@@ -160,7 +160,7 @@ def make_model(
     "Load the backbone, teach it letters, add adapters and prototypes."
     seed_everything(training.seed)
     source = training.backbone if training.backbone == "small" else str(find_path(training.backbone))
-    backbone = load_backbone(source, **(dict(seed=training.seed) if source == "small" else {})).to("cuda" if torch.cuda.is_available() else "cpu")
+    backbone = load_backbone(source, **(dict(seed=training.seed) if source == "small" else {})).to(default_device())
     set_dropout(backbone, training.recipe.dropout)
     pretrain(backbone.train(), table.sequence.drop_duplicates().tolist(), training, report)
     model = BindingModel(backbone.eval(), sorted(table.ion.unique()), training.objective.scoring_temperature, training.projection, training.lora, training.shared)
@@ -239,7 +239,7 @@ class BindingTrainer(TwinTrainer):
 # %% ../nbs/10ea_training.ipynb #c035
 def _binding_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
     batch = inputs["batch"]
-    views, label_BR = to_device(batch.views, self.args.device), batch.label_BR.to(self.args.device)
+    views, label_BR = batch.views.to(self.args.device), batch.label_BR.to(self.args.device)
     states, lm_logits = model(views, batch.ion)
     terms, seen = binding_terms(states, views, label_BR, self.model.prototype(batch.ion), self.objective, lm_logits)
     loss = weighted_sum(terms, self.objective.weights)

@@ -111,9 +111,9 @@ def open_encoder(
 ) -> tuple:      # (function of a list of strings, key of the store)
     "Open an encoder of residues by its name."
     if encoder == "letters": return one_hot, "letters"
-    import torch
+    from protrek_nb.model import default_device
     encode = residue_encoder(find_path(encoder))
-    encode.encoder.to("cuda" if torch.cuda.is_available() else "cpu")
+    encode.encoder.to(default_device())
     return encode, encode.key
 
 # %% ../nbs/08ba_encoders.ipynb #c028

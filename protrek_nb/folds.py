@@ -17,13 +17,13 @@ import pandas as pd
 import yaml
 
 from .bindingtrainer import Training, predict_chains, train_binding
-from .chains import flat_labels
 from .certificate import cross_search
 from .core import atomic_path, write_json, write_table
 from .figures import new_figure, styled
 from .onehot import window_by_ion
 from .sites import best_site_threshold, decision_rates
 from .splits import components
+from .toysites import flat_labels
 from .trainer import wait_for_all, world
 
 # %% ../nbs/10f_folds.ipynb #c008

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from safetensors.torch import load_file, save_file
 from transformers.trainer_utils import set_seed as seed_everything
 
@@ -27,6 +26,7 @@ from .function import macro_aupr
 from .godata import GoData, go_paths, load_go
 from .gojudge import add_frequency, attention_of, baselines, choose_weight, judge, judge_attention, judge_namespaces, questions
 from .gosystem import GoSystem, GoTrainer, ProteinPlan, TextReader, WordReader, score_proteins
+from .model import default_device
 from .objectives import GoWeights
 from .ontology import Ontology
 from .recipes import Optimisation
@@ -213,7 +213,7 @@ def load_student(
     store, system = make_system(run, ontology, about["residue_dim"])
     system.student.load_state_dict(load_file(run_dir.path / "student.safetensors"))
     store.update_phase_and_tokenize(about["phase"])
-    return run, ontology, system.student.eval().to("cuda" if torch.cuda.is_available() else "cpu"), store
+    return run, ontology, system.student.eval().to(default_device()), store
 
 def predict_terms(
     path,         # protein table or FASTA

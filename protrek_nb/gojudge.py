@@ -33,8 +33,9 @@ def baselines(
     rows,  # rows of terms
 ) -> dict: # name -> (N, T) scores
     "Score proteins and terms without a model; a protein is never its own neighbour."
-    train, columns = found.part("train", shown=True), np.union1d(found.seen(), rows)  # the other terms play no part
-    seen, place = np.searchsorted(columns, found.seen()), np.searchsorted(columns, rows)
+    train, seen = found.part("train", shown=True), found.seen()
+    columns = np.union1d(seen, rows)  # the other terms play no part
+    seen, place = np.searchsorted(columns, seen), np.searchsorted(columns, rows)
     closed, words = train.matrix(found.ontology)[:, columns], found.words[columns]
     sequences, hidden = found.table.sequence.to_numpy(), np.isin(rows, found.hidden)
     frequency, own = np.asarray(closed.mean(0), float).ravel(), np.isin(at, found.at("train"))

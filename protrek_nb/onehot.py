@@ -11,8 +11,8 @@ import pandas as pd
 from scipy.sparse import csr_array
 from sklearn.linear_model import LogisticRegression
 
-from .chains import flat_labels, label_array
 from .checks import letter_codes
+from .toysites import flat_labels, label_array
 
 # %% ../nbs/10eb_onehot.ipynb #c006
 WIDTH = 17

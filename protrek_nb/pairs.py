@@ -20,6 +20,7 @@ from . import splits
 from .core import RunDir, find_path, hash_table, parse_parameters, project_path, read_json, save_params, shared_data, write_json
 from .heads import HeadConfig, PairClassifier
 from .isolates import make_pairs, metadata_names, read_dscript, read_isolates, read_pipr
+from .model import default_device
 from .pairfeatures import Slot, SlotNorm, canonical, embed_means, features
 from .paircontrols import by_matching, control_scores, judge_scores, leak_audit
 from .pairsplits import certify_pairs, split_pairs
@@ -121,7 +122,7 @@ def train_pairs(
 ):                            # Trained: the best head, its history, its threshold
     "Make the head of a run and train it."
     torch.manual_seed(run.seed)
-    head = PairClassifier(run.config(found.width)).to("cuda" if torch.cuda.is_available() else "cpu")
+    head = PairClassifier(run.config(found.width)).to(default_device())
     return train_head(head, found.parts["train"], found.parts["valid"], run.options, report)
 
 def score_all(

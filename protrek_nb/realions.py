@@ -8,6 +8,8 @@ __all__ = ['shown']
 # %% ../nbs/10g_realions.ipynb #c004
 import pandas as pd
 
+from .intervals import interval_cells
+
 # %% ../nbs/10g_realions.ipynb #c009
 def shown(
     runs:pd.DataFrame,    # as the benchmark writes them
@@ -15,5 +17,5 @@ def shown(
 ) -> pd.DataFrame:        # one row for each question and ion, a column for each model and for their difference: "value [low, high]"
     "Lay models beside each other."
     part = runs[runs.metric == metric]
-    cells = part.assign(cell=[f"{r.value:.3f} [{r.low:.3f}, {r.high:.3f}]" for r in part.itertuples()])
+    cells = part.assign(cell=interval_cells(part))
     return cells.pivot_table(index=["seed", "question", "ion"], columns="model", values="cell", aggfunc="first", sort=False)

@@ -86,7 +86,7 @@ def area_replicates(
 def site_table(
     y_true,          # (N,) 1 where the residue binds
     y_prob,          # (N,) probabilities
-    threshold:float, # a residue is called when its probability is at least this
+    threshold,       # a residue is called when its probability is at least this; one number, or (N,)
     chain=None,      # (N,) label of each residue's chain; None: each residue by itself
     n:int=200,       # replicates of the bootstrap
     seed:int=0,      # of the bootstrap
@@ -97,7 +97,7 @@ def site_table(
     areas, replicate_S2 = recall_areas(y_N, p_N)[0], area_replicates(y_N, p_N, chain, n, seed)
     found = dict(auprc=percentile_interval(areas[0], replicate_S2[:, 0]), hra=percentile_interval(areas[1], replicate_S2[:, 1]),
                  hra_normalised=percentile_interval(areas[1] / (1 - MIN_RECALL), replicate_S2[:, 1] / (1 - MIN_RECALL)))
-    found |= _decision_intervals(y_N, p_N >= threshold, cluster_codes(chain, len(y_N)), n, seed)
+    found |= _decision_intervals(y_N, p_N >= np.asarray(threshold), cluster_codes(chain, len(y_N)), n, seed)
     found |= dict(brier=bootstrap_ratio((p_N - y_N) ** 2, None, chain, n, seed), calibration_error=(calibration_error(y_N, p_N), np.nan, np.nan))
     share = y_N.mean()
     random = dict(auprc=share, hra=share * (1 - MIN_RECALL), hra_normalised=share, mcc=0.0)

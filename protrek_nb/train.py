@@ -30,7 +30,7 @@ from .core import RunDir, atomic_path, find_path, hash_table, parse_parameters, 
 from .dataset import easy_pairs
 from .eval import compare_models, evaluate_twins, index_pairs, metric_table, pair_outcomes, score_model, table_retrieval
 from .mining import mine_twins
-from .model import ProTrek, wordpiece_vocab
+from .model import ProTrek, default_device, wordpiece_vocab
 from .recipes import get_recipe
 from .sources import read_human, read_receptors, read_terpenes, read_toxins, read_yeast
 from .splits import inherit_split, split_proteins
@@ -314,7 +314,7 @@ def fit(
         write_json(run_dir.certificate_path, found.certificate)
         if found.mined: write_json(run_dir.path / "mining.json", asdict(found.mined))
     seed_everything(run.seed)
-    model = load_base(run, table).to("cuda" if torch.cuda.is_available() else "cpu")
+    model = load_base(run, table).to(default_device())
     results, start = dict(base=evaluate_model(model, found, run.seed)), validator(found.part("valid"))(model)
     model = train_model(run, model, found, run_dir, report if main else lambda line: None, start)
     results["tuned"] = evaluate_model(model, found, run.seed)

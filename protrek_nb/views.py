@@ -105,7 +105,10 @@ class Views:
     @property
     def usable_VBR(self): "Tell which residues a view may be compared or judged by."; return self.real_BR & ~self.chosen_VBR
     def flat(self): "Give (V * B, L) inputs: all views for one forward pass."; return {name: x.flatten(0, 1) for name, x in self.inputs.items()}
-    def to(self, device): "Move to a device."; return Views({n: x.to(device) for n, x in self.inputs.items()}, *(x.to(device) for x in (self.column_VBR, self.chosen_VBR, self.targets_VBL)))
+    def each(self, change): "Apply a function to each tensor."; return Views({n: change(x) for n, x in self.inputs.items()}, *map(change, (self.column_VBR, self.chosen_VBR, self.targets_VBL)))
+    def to(self, device): "Move to a device."; return self.each(lambda x: x.to(device))
+    def __len__(self): return len(self.column_VBR)
+    def __getitem__(self, v): "Take one view, as views of one."; return self.each(lambda x: x[[v]])
 
 # %% ../nbs/10b_views.ipynb #c030
 def _rows(
