@@ -7,6 +7,7 @@ that are relatives of another ion's test chains have left. Settings were chosen 
 of one fold, never on test chains: a plain cross-entropy on the score of the prototypes does best where so little is known of a chain.
 """
 import argparse, time
+from dataclasses import replace
 
 import pandas as pd
 import torch
@@ -24,7 +25,7 @@ def main():
     torch.set_num_threads(1)
     for seed in given.seeds:
         start = time.process_time()
-        run_dir = fit(BindingRun(**{**vars(RUN), "name": f"binding-metal-{seed}", "seed": seed}), lambda line: print(line[:120], flush=True))
+        run_dir = fit(replace(RUN, name=f"binding-metal-{seed}", seed=seed), lambda line: print(line[:120], flush=True))
         certificate = read_json(run_dir.certificate_path)
         rows += [dict(seed=seed, left_out=len(certificate["left_out"]), test_with_relatives=certificate["test_with_relatives"], cpu_minutes=round((time.process_time() - start) / 60), **row) for row in read_json(run_dir.metrics_path)["sites"]]
         write_table(project_path("benchmarks", "results", "binding_real.csv"), pd.DataFrame(rows))

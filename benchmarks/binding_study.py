@@ -1,8 +1,8 @@
 """Take parts of the fourth system away, one at a time, on the toy world; write one row for each run to benchmarks/results/binding_runs.csv.
 
-    python benchmarks/binding_study.py --seeds 1 2 3 --epochs 12
+    python benchmarks/binding_study.py --seeds 1 2 3 4 5 --epochs 4
 
-A seed decides the folds, the weights, the batches and the views; every variant meets the same folds. "order-stacked views" is the reference's fault on purpose:
+After thirty epochs the whole system finds nearly all sites; after four there is something left to see. A seed decides the folds, the weights, the batches and the views; every variant meets the same folds. "order-stacked views" is the reference's fault on purpose:
 each view drops its masked residues, the rest is stacked by order and cut to the shortest view, and labels are read from the first view.
 """
 import time
@@ -63,4 +63,4 @@ def measure(variant, seed, epochs):
 
 if __name__ == "__main__":
     study("binding", "The fourth system with parts taken away", "Residues out of fold: AUPRC, area at high recall, MCC, and the share of residues of incomplete sites that are called.", VARIANTS, measure,
-          [*SHOWN, "decoys_called"], epochs=12)
+          [*SHOWN, "decoys_called"], epochs=4)

@@ -9,7 +9,7 @@ library evaluates twins; and rows without any repetition, the worst case. One ro
 rows. `--rows 60` takes about two minutes on one core, 1137 about 40.
 Weights are random, so scores mean nothing; that they are equal does. Writes benchmarks/results/encoding.csv and encoding.md.
 """
-import argparse, os, platform, tempfile, time, warnings
+import argparse, os, platform, time, warnings
 from pathlib import Path
 
 import numpy as np

@@ -8,7 +8,7 @@ be masked. Each protein carries 1 to 10 terms and all their ancestors; its query
 queries and the same shortlist; "masks" is the making of the forbidden cells of the batch; "build" is everything from batch to candidates. They take
 turns on eight batches; of each batch the fastest run counts, as other work on the machine only ever adds. Writes benchmarks/results/go_mining.csv and go_mining.md.
 """
-import argparse, os, platform, time
+import argparse, platform, time
 from pathlib import Path
 
 import numpy as np

@@ -15,7 +15,7 @@ RUN = GoRun(data="swissprot", epochs=6, replicates=40, name="go-swissprot")
 def rows(run_dir: RunDir) -> pd.DataFrame:
     "Lay the numbers of a run under each other: those of the three questions, and those of unseen proteins by namespace."
     metrics = read_json(run_dir.metrics_path)
-    return pd.concat([pd.DataFrame(metrics["questions"]).assign(namespace="all"), pd.DataFrame(metrics["namespaces"]).assign(question="unseen proteins")], ignore_index=True).assign(frequency_weight=metrics["frequency_weight"])
+    return pd.concat([pd.DataFrame(metrics["questions"]).assign(namespace="all"), pd.DataFrame(metrics["namespaces"]).assign(question="unseen proteins")], ignore_index=True).assign(frequency_weight=lambda t: t.namespace.map(metrics["frequency_weights"]))
 
 
 def main():

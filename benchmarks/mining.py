@@ -75,7 +75,7 @@ def main():
     args = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
     if args.one: return run_one(*args.one, args.proteins, args.workers)
-    rows, whole = [], None
+    rows = []
     for variant in VARIANTS:
         for difference in ("grounded", "tfidf_corpus"):
             command = [sys.executable, __file__, "--proteins", str(args.proteins), "--workers", str(args.workers), "--one", variant, difference]

@@ -7,12 +7,11 @@ random, as PIPR was published, next to a split along clusters of relatives. The 
 pair_audit.csv.
 """
 import argparse, time
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 
 import pandas as pd
 import torch
 
+from ablation import in_processes
 from protrek_nb.core import project_path, read_json, read_table, write_table
 from protrek_nb.pairs import PairRun, fit
 
@@ -48,14 +47,12 @@ def main():
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
     given = parser.parse_args()
     judged, audits = (others(name, given.data) for name in ("pair_splits", "pair_audit"))
-    with ProcessPoolExecutor(given.workers, get_context("spawn")) as pool:
-        jobs = {pool.submit(measure, case, seed, given.encoder): (case, seed) for case in CASES if case[0] in given.data for seed in given.seeds}
-        for job in as_completed(jobs):
-            rows, audit = job.result()
-            judged, audits = [*judged, *rows], [*audits, *audit]
-            print(jobs[job], {r["model"]: round(r["value"], 3) for r in rows if r["metric"] == "auc"}, f"{rows[0]['seconds']} s", flush=True)
-            for name, found in (("pair_splits", judged), ("pair_audit", audits)):
-                if found: write_table(RESULTS / f"{name}.csv", pd.DataFrame(found).sort_values(["data", "negatives", "split", "max_identity", "seed"], kind="stable"))
+    cases = [(case, seed, given.encoder) for case in CASES if case[0] in given.data for seed in given.seeds]
+    for case, (rows, audit) in in_processes(measure, cases, given.workers):
+        judged, audits = [*judged, *rows], [*audits, *audit]
+        print(case, {r["model"]: round(r["value"], 3) for r in rows if r["metric"] == "auc"}, f"{rows[0]['seconds']} s", flush=True)
+        for name, found in (("pair_splits", judged), ("pair_audit", audits)):
+            if found: write_table(RESULTS / f"{name}.csv", pd.DataFrame(found).sort_values(["data", "negatives", "split", "max_identity", "seed"], kind="stable"))
 
 
 if __name__ == "__main__":

@@ -6,12 +6,11 @@ The base is a small model that has read human and yeast proteins with their desc
 synthases whose measured products do not overlap. The tables are looked for where `protrek_nb.sources` says.
 """
 import argparse
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 
 import pandas as pd
 
-from protrek_nb.core import project_path, read_table, write_table
+from ablation import in_processes
+from protrek_nb.core import project_path, write_table
 from protrek_nb.report import build
 from protrek_nb.train import TrainRun
 from toy_study import measure
@@ -29,16 +28,14 @@ def main():
     parser.add_argument("--base", default="", help="model folder; made first where none is given")
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
     given, rows, folders = parser.parse_args(), [], []
-    with ProcessPoolExecutor(given.workers, get_context("spawn")) as pool:
-        base = given.base or str(pool.submit(measure, BASE).result()[0] / "model")
-        runs = [TrainRun(name=f"{data}-{recipe}-{seed}", data=data, base=base, recipe=recipe, seed=seed, epochs=given.epochs, **more)
-                for data, more in DATA.items() for recipe in given.recipes for seed in given.seeds]
-        for job in as_completed([pool.submit(measure, run) for run in runs]):
-            folder, row = job.result()
-            rows.append(row)
-            folders.append(folder)
-            print(row, flush=True)
-            write_table(RESULT, pd.DataFrame(rows).sort_values(["data", "recipe", "seed"]))
+    base = given.base or str(next(in_processes(measure, [(BASE,)], 1))[1][0] / "model")
+    runs = [TrainRun(name=f"{data}-{recipe}-{seed}", data=data, base=base, recipe=recipe, seed=seed, epochs=given.epochs, **more)
+            for data, more in DATA.items() for recipe in given.recipes for seed in given.seeds]
+    for _, (folder, row) in in_processes(measure, [(run,) for run in runs], given.workers):
+        rows.append(row)
+        folders.append(folder)
+        print(row, flush=True)
+        write_table(RESULT, pd.DataFrame(rows).sort_values(["data", "recipe", "seed"]))
     for data in DATA: print(build([f for f in folders if f.name.startswith(data)], name=f"real-{data}").html)
 
 

@@ -6,12 +6,11 @@ A seed decides the split, the batches and the bootstrap, so every seed tests on 
 """
 import argparse
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 
 import pandas as pd
 import torch
 
+from ablation import in_processes
 from protrek_nb.core import project_path, read_json, write_table
 from protrek_nb.train import TrainRun, fit
 
@@ -46,11 +45,10 @@ def main():
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
     given, rows = parser.parse_args(), []
     runs = [TrainRun(name=f"toy-{recipe}-{seed}", recipe=recipe, seed=seed, epochs=given.epochs) for recipe in given.recipes for seed in given.seeds]
-    with ProcessPoolExecutor(given.workers, get_context("spawn")) as pool:
-        for job in as_completed([pool.submit(measure, run) for run in runs]):
-            rows.append(job.result()[1])
-            print(rows[-1], flush=True)
-            write_table(RESULT, pd.DataFrame(rows).sort_values(["recipe", "seed"]))
+    for _, (_, row) in in_processes(measure, [(run,) for run in runs], given.workers):
+        rows.append(row)
+        print(row, flush=True)
+        write_table(RESULT, pd.DataFrame(rows).sort_values(["recipe", "seed"]))
     print(summary(pd.DataFrame(rows)).to_string())
 
 

@@ -24,7 +24,7 @@ from .curriculum import Phases
 from .encoders import TableResidues, open_residues
 from .function import macro_aupr
 from .godata import GoData, go_paths, load_go
-from .gojudge import add_frequency, attention_of, baselines, choose_weight, judge, judge_attention, judge_namespaces, questions
+from .gojudge import attention_of, baselines, frequency_prior, judge, judge_attention, judge_namespaces, questions
 from .gosystem import GoSystem, GoTrainer, ProteinPlan, TextReader, WordReader, score_proteins
 from .model import default_device
 from .objectives import GoWeights
@@ -170,16 +170,18 @@ def measure_go(
     asked, spaces, ask = [], [], lambda at, rows: score_proteins(student, store, proteins, found.table.protein_id.iloc[at].tolist(), rows)
     seen, valid = found.seen(), found.at("valid")
     frequency_T = np.asarray(found.part("train", shown=True).matrix(found.ontology).mean(0), float).ravel()[seen]
-    weight = choose_weight(found.truth(valid, seen), ask(valid, seen), frequency_T)
+    combine, weights = frequency_prior(found.truth(valid, seen), ask(valid, seen), frequency_T, np.array(found.ontology.namespaces)[seen])
     for question, (at, rows) in questions(found).items():
         scores = dict(system=ask(at, rows))
-        if question == "unseen proteins": scores["system + frequency"] = add_frequency(scores["system"], frequency_T, weight)
+        if question == "unseen proteins": scores["system + frequency"] = combine(scores["system"])
         scores |= baselines(found, at, rows)
         asked += [judge(found, question, s, replicates).assign(model=m) for m, s in scores.items()]
-        if question == "unseen proteins": spaces = [judge_namespaces(found, s, replicates).assign(model=m) for m, s in scores.items()]
+        if question != "unseen proteins": continue
+        spaces = [judge_namespaces(found, s, replicates).assign(model=m) for m, s in scores.items()]
+        spaces += [judge_namespaces(found, scores[m], replicates, scores["naive"]).assign(model=f"{m}, gain over naive") for m in ("system", "system + frequency")]
     out = dict(questions=pd.concat(asked), namespaces=pd.concat(spaces))
     if "sites" in found.table: out["attention"] = judge_attention(student, store, proteins, found)
-    return dict({name: table.to_dict("records") for name, table in out.items()}, frequency_weight=weight)
+    return dict({name: table.to_dict("records") for name, table in out.items()}, frequency_weights=weights)
 
 # %% ../nbs/08_go.ipynb #c026
 def fit(

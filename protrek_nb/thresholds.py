@@ -67,13 +67,18 @@ def threshold_table(
 def best_threshold(
     y_true,  # (N,) labels of the validation set
     score,  # (N,) scores of the validation set
-    metric: str = "f1",  # "f1", "f0.5", "f2": f with any positive weight of recall
+    metric: str = "f1",  # "f1", "f0.5", "f2": f with any positive weight of recall; "accuracy"
 ) -> float:  # the threshold; apply it to the test set with `at_threshold`
-    "Choose the threshold with the best F score."
+    "Choose the threshold with the best F score or accuracy; accuracy may be best where nothing is called, just above all scores."
+    positives = int(np.sum(np.asarray(y_true, bool)))
+    if metric == "accuracy":
+        table = threshold_table(y_true, score)
+        right = table["hits"] + len(y_true) - positives - (table["called"] - table["hits"])
+        return float(table["threshold"][right.argmax()]) if right.max() > len(y_true) - positives else float(np.nextafter(np.max(score), np.inf))
     if not re.fullmatch(r"f\d+(\.\d+)?", metric) or float(metric[1:]) == 0:
-        raise ValueError(f"metric {metric!r} is not known: use 'f1', 'f0.5', 'f2' or f with another positive number")
+        raise ValueError(f"metric {metric!r} is not known: use 'f1', 'f0.5', 'f2' or f with another positive number, or 'accuracy'")
     weight, table = float(metric[1:]) ** 2, threshold_table(y_true, score)
-    f = (1 + weight) * table["hits"] / (table["called"] + weight * np.sum(np.asarray(y_true, bool)))
+    f = (1 + weight) * table["hits"] / (table["called"] + weight * positives)
     return float(table["threshold"][f.argmax()])
 
 # %% ../nbs/06c_thresholds.ipynb #c030

@@ -14,7 +14,7 @@ from transformers import TrainerCallback
 
 from protrek_nb import core, train, trainer
 from protrek_nb.losses import gather_rows
-from protrek_nb.recipes import RECIPES, get_recipe
+from protrek_nb.recipes import RECIPES
 from protrek_nb.train import TrainRun
 
 torch.set_num_threads(1)
