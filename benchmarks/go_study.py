@@ -13,7 +13,7 @@ from ablation import study
 from protrek_nb.core import read_json
 from protrek_nb.go import GoRun, fit
 
-VARIANTS = {"everything": {}, "curriculum off": dict(curriculum=False), "phases off": dict(phases=False), **{f"{loss} off": {loss: 0.0} for loss in ("distill", "attribution", "entropy", "hierarchy")}}
+VARIANTS = {"everything": {}, "curriculum off": dict(curriculum=False), "phases off": dict(phases=False), **{f"{loss} off": {loss: 0.0} for loss in ("contrastive", "distill", "attribution", "entropy", "hierarchy")}}
 
 
 def measure(variant, seed, epochs):

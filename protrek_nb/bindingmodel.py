@@ -139,6 +139,12 @@ def base_state(
     plain = lambda name: name.removeprefix("base_model.model.").replace(".base_layer.", ".")
     return {plain(name): x.detach().cpu().clone().contiguous() for name, x in model.state_dict().items() if "lora_" not in name}
 
+def _learnt(self): # name -> tensor
+    "Collect adapters, projections and prototypes."
+    return {name: x for name, x in self.state_dict().items() if "lora_" in name or not name.startswith("backbone.")}
+
+BindingModel.learnt = _learnt
+
 def _save_pretrained(self,
     folder, # made where it is not there
 ):
@@ -153,7 +159,7 @@ def _save_pretrained(self,
         with atomic_path(folder / "backbone.safetensors") as path: save_file(base, path)
     about = dict(kind=backbone.kind, source=backbone.source, sizes=getattr(backbone, "sizes", {}), fingerprint=self.origin if self.lora else fingerprint(base))
     write_json(folder / "binding.json", dict(backbone=about, ions=list(self.ions), scoring_temperature=self.scoring_temperature, projection=self.projection, shared=self.shared,
-                                             lora=asdict(self.lora) if self.lora else None, prototypes=self.counts))
+                                             lora=asdict(self.lora) if self.lora else None, prototypes=self.counts, learnt=fingerprint(self.learnt())))
 
 BindingModel.save_pretrained = _save_pretrained
 
@@ -184,6 +190,8 @@ def _from_pretrained(cls,
     missing = model.load_state_dict(heads, strict=False)
     if missing.unexpected_keys or any(not name.startswith("backbone.") for name in missing.missing_keys): raise ValueError(f"{folder}/heads.safetensors does not fit: {missing}")
     model.counts = about["prototypes"]
+    if (found := fingerprint(model.learnt())) != about["learnt"]:
+        raise ValueError(f"{folder}: adapter/ and heads.safetensors hold the weights {found}, and binding.json was written with {about['learnt']}: they belong to another model; copy the whole folder again")
     return model.eval()
 
 BindingModel.from_pretrained = classmethod(_from_pretrained)

@@ -225,6 +225,7 @@ class BindingTrainer(TwinTrainer):
         report=print,       # called with one line for each epoch
     ):
         self.objective = plan.training.objective
+        if model.scoring_temperature != self.objective.scoring_temperature: raise ValueError(f"the model scores with the temperature {model.scoring_temperature} and would learn with {self.objective.scoring_temperature}: one is needed")
         super().__init__(model, plan, args, validate, None, report)
         for name, part in model.named_modules():
             if ".lora_dropout." in name: part.p = model.lora.dropout

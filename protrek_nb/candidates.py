@@ -176,7 +176,6 @@ class BatchBuilder:
         ontology,  # an Ontology
         resources,  # VectorResources in the space in which training scores
         settings,  # a Curriculum with a schedule for each field of MinerSettings, or MinerSettings that do not change
-        pool=None,  # rows that may be negatives, such as the terms of the training split; None: all
         seed: int = 0,  # of all that is drawn, together with the step
     ):
         if not isinstance(settings, (Curriculum, MinerSettings)):
@@ -184,7 +183,7 @@ class BatchBuilder:
         if len(resources) != len(ontology):
             raise ValueError(f"the vectors are of {len(resources)} terms, the ontology has {len(ontology)}: two ontologies")
         self.resources, self.settings, self.seed, self.masks = resources, settings, seed, HopMasks(ontology)
-        self.pool = np.arange(len(ontology)) if pool is None else np.unique(np.asarray(pool, np.int64))
+        self.pool = resources.pool  # only what can be found can be a negative
         self.outside_N = ~np.isin(np.arange(len(ontology)), self.pool)
         self.at(0)
 
@@ -246,8 +245,8 @@ def _shortlist(self, query_BD, taken_BN, M, want_B):
     free = lambda rows, b: ((rows >= 0) & ~taken_BN[b[:, None], rows]).sum(1)
     short = np.flatnonzero(free(rows_BC, np.arange(len(rows_BC))) < want_B)
     counts, depth = dict(shortlist_M=M, searched=rows_BC.shape[1], deeper=len(short)), rows_BC.shape[1]
-    while len(short) and depth < self.masks.n:
-        depth = min(4 * depth, self.masks.n)
+    while len(short) and depth < len(self.pool):
+        depth = min(4 * depth, len(self.pool))
         deep_SC = self.resources.search(query_BD[short], depth)
         allowed_SC = ~taken_BN[short[:, None], deep_SC]
         deep_SC[~allowed_SC | (allowed_SC.cumsum(1) > want_B[short, None])] = -1

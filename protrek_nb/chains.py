@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'THREE', 'NAMES', 'check_chain', 'read_three_line', 'parse_positions', 'read_residue_lists', 'read_biolip',
-           'read_ions', 'toy_chains', 'near_chains', 'cross_ion_neighbours', 'without_neighbours']
+           'read_chain_file', 'read_ions', 'toy_chains', 'near_chains', 'cross_ion_neighbours', 'without_neighbours']
 
 # %% ../nbs/10a_chains.ipynb #c003
 import re
@@ -186,6 +186,22 @@ def read_biolip(
     return table
 
 # %% ../nbs/10a_chains.ipynb #c028
+def read_chain_file(
+    path,             # in one of the three forms
+    ion,              # such as "ZN"
+    max_length=2048,  # residues of the longest chain
+    strict=False,     # raise at the first bad record
+) -> pd.DataFrame:    # chains of this ion, as `read_three_line`
+    "Read chains of one ion from a file of any of the three forms."
+    first = decode(read_bytes(path))[0].lstrip().split("\n", 1)[0]
+    if first.count("\t") >= 20: return read_biolip(path, (ion,), max_length, strict)
+    if first.startswith(">") or not set("\t,") & set(first): return read_three_line(path, ion, max_length, strict)
+    table = read_residue_lists(path, None if "ion" in plain_name(first) else ion, max_length, strict)
+    out = table[table.ion == ion].reset_index(drop=True)
+    out.attrs = table.attrs
+    return out
+
+# %% ../nbs/10a_chains.ipynb #c031
 def _ion_files(dir, parts):
     "Find the files: {(ion, part): path}; ValueError where two files claim one place."
     found = {}
@@ -203,19 +219,19 @@ def read_ions(
     max_length=2048,          # residues of the longest chain
     strict=False,             # raise at the first bad record
 ) -> pd.DataFrame:            # as `read_three_line`, with `part`
-    "Read the chains of several ions; FileNotFoundError names what is missing."
+    "Read the chains of several ions, in any of the three forms; FileNotFoundError names what is missing."
     dir = Path(dir)
     found = _ion_files(dir, parts)
     ions = sorted({ion for ion, _ in found}) if ions is None else list(ions)
     if not ions or (missing := [f"{ion}_{part}.*" for ion in ions for part in parts if (ion, part) not in found]):
-        raise FileNotFoundError(f"{dir}: no file {', '.join(missing) if ions else 'such as ZN_train.txt'}; files are named ION_part (ZN_train.txt.gz) or lie in ION/part (ZN/train.fasta), three lines for each chain")
-    tables = [read_three_line(found[ion, part], ion, max_length, strict).assign(part=part) for ion in ions for part in parts]
+        raise FileNotFoundError(f"{dir}: no file {', '.join(missing) if ions else 'such as ZN_train.txt'}; files are named ION_part (ZN_train.txt.gz) or lie in ION/part (ZN/train.fasta): three lines for each chain, a residue list or BioLiP's table")
+    tables = [read_chain_file(found[ion, part], ion, max_length, strict).assign(part=part) for ion in ions for part in parts]
     table = pd.concat(tables, ignore_index=True)
     rejected = [r for t in tables for r in t.attrs["rejected"]]
     table.attrs.update(rejected=rejected, counts=_count(table, rejected))
     return table
 
-# %% ../nbs/10a_chains.ipynb #c031
+# %% ../nbs/10a_chains.ipynb #c034
 def toy_chains() -> pd.DataFrame: # COLUMNS, family, decoys
     "Load the toy sites as a table of chains."
     table = load_sites()
@@ -223,7 +239,7 @@ def toy_chains() -> pd.DataFrame: # COLUMNS, family, decoys
     table.attrs.update(rejected=[], counts=_count(table, []))
     return table
 
-# %% ../nbs/10a_chains.ipynb #c036
+# %% ../nbs/10a_chains.ipynb #c039
 def near_chains(
     train,            # table of chains
     test,             # table of chains
@@ -248,7 +264,7 @@ def cross_ion_neighbours(train, test, max_identity=.5, max_words=.3): # the rows
     near = near_chains(train, test, max_identity, max_words)
     return near[near.ion != near.near_ion].reset_index(drop=True)
 
-# %% ../nbs/10a_chains.ipynb #c041
+# %% ../nbs/10a_chains.ipynb #c044
 def without_neighbours(
     train,            # table of chains of all ions that share an adapter
     test,             # table of their test chains

@@ -149,4 +149,5 @@ def open_residues(
 ) -> TableResidues: # of all these proteins
     "Open the shared store of an encoder, and compute what is missing."
     encode, key = open_encoder(encoder)
-    return TableResidues(ResidueStore(store_dir or project_path("reports", "runs", ".residues"), key), proteins, encode, report)
+    window = min(1024, getattr(encode, "longest", None) or 1024)  # fewer where the encoder has no more positions
+    return TableResidues(ResidueStore(store_dir or project_path("reports", "runs", ".residues"), key, window=window, overlap=min(256, window // 4)), proteins, encode, report)

@@ -55,6 +55,7 @@ class GoRun:
     preset: str = "doc"                # of the miner's curriculum: code, yaml, doc
     curriculum: bool = True            # False: the miner stays half-way between start and end
     phases: bool = True                # False: relations are in the texts from the start
+    contrastive: float = 1.0           # weight of positives scoring above their candidates
     distill: float = 0.2               # weight of following the teacher
     attribution: float = 0.1           # weight of attention agreeing with occlusion
     entropy: float = 0.01              # weight of attention on few residues
@@ -72,7 +73,7 @@ class GoRun:
         self.weights, self.recipe, miner_curriculum(self.preset, 1, 1) # each raises ValueError for what it does not know
 
     @property
-    def weights(self): return GoWeights(1.0, self.distill, self.attribution, self.entropy, self.hierarchy)
+    def weights(self): return GoWeights(self.contrastive, self.distill, self.attribution, self.entropy, self.hierarchy)
 
     @property
     def recipe(self): return replace(RECIPE, **{k: v for k in ("learning_rate", "batch_size") if (v := getattr(self, k)) is not None})
@@ -118,7 +119,7 @@ def make_miner(
     if not run.curriculum:
         first, last = settings(0), settings(plan.steps)
         settings = MinerSettings.of({name: (first[name] + last[name]) / 2 for name in first})
-    return BatchBuilder(found.ontology, VectorResources(found.ontology, log), settings, pool=found.seen(), seed=run.seed)
+    return BatchBuilder(found.ontology, VectorResources(found.ontology, log, pool=found.seen()), settings, seed=run.seed)
 
 # %% ../nbs/08_go.ipynb #c022
 def validator(
@@ -176,9 +177,8 @@ def measure_go(
         if question == "unseen proteins": scores["system + frequency"] = combine(scores["system"])
         scores |= baselines(found, at, rows)
         asked += [judge(found, question, s, replicates).assign(model=m) for m, s in scores.items()]
-        if question != "unseen proteins": continue
-        spaces = [judge_namespaces(found, s, replicates).assign(model=m) for m, s in scores.items()]
-        spaces += [judge_namespaces(found, scores[m], replicates, scores["naive"]).assign(model=f"{m}, gain over naive") for m in ("system", "system + frequency")]
+        spaces += [judge_namespaces(found, question, s, replicates).assign(model=m) for m, s in scores.items()]
+        spaces += [judge_namespaces(found, question, scores[m], replicates, scores["naive"]).assign(model=f"{m}, gain over naive") for m in ("system", "system + frequency") if m in scores]
     out = dict(questions=pd.concat(asked), namespaces=pd.concat(spaces))
     if "sites" in found.table: out["attention"] = judge_attention(student, store, proteins, found)
     return dict({name: table.to_dict("records") for name, table in out.items()}, frequency_weights=weights)
@@ -193,7 +193,7 @@ def fit(
     found = load_go(run.data, run.ontology, run.max_identity, run.seed)
     save_params(run_dir, run, found.certificate["table_hash"], files={path.name: sha256_file(path) for path in go_paths(run.data, run.ontology)})
     write_json(run_dir.certificate_path, found.certificate)
-    write_json(run_dir.path / "annotations.json", dict(found.annotations.report, held_out=[found.ontology.ids[r] for r in found.hidden]))
+    write_json(run_dir.path / "annotations.json", dict(found.annotations.report, unknown=dict(found.annotations.unknown.most_common()), held_out=[found.ontology.ids[r] for r in found.hidden]))
     proteins = open_residues(run.encoder, dict(zip(found.table.protein_id, found.table.sequence)), run_dir.log)
     student, store = train_go(run, found, proteins, run_dir, report)
     save_file(student.state_dict(), run_dir.path / "student.safetensors")

@@ -89,14 +89,15 @@ def judge(
 # %% ../nbs/08h_judged.ipynb #c019
 def judge_namespaces(
     found,             # GoData
-    score_NT,          # (N, T) scores of test proteins and seen terms
+    question:str,      # one of `questions`
+    score_NT,          # (N, T) scores of its proteins and terms, any scale
     replicates:int=200,# of the bootstrap
     than=None,         # (N, T) other scores of the same: measure the difference to them
-) -> pd.DataFrame:     # namespace, metric, value, low, high, proteins, terms
-    "Score unseen proteins in each namespace, with intervals."
-    at, rows = questions(found)["unseen proteins"]
+) -> pd.DataFrame:     # question, namespace, metric, value, low, high, proteins, terms
+    "Score one question in each namespace, with intervals."
+    at, rows = questions(found)[question]
     spaces = np.array(found.ontology.namespaces)[rows]
-    return function_table(found.truth(at, rows), score_NT, spaces, found.accretion[rows], found.table.component.to_numpy()[at], replicates, than)
+    return function_table(found.truth(at, rows), score_NT, spaces, found.accretion[rows], found.table.component.to_numpy()[at], replicates, than).assign(question=question)
 
 # %% ../nbs/08h_judged.ipynb #c024
 def share_attention(

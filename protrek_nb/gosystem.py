@@ -26,6 +26,7 @@ from .model import evaluating
 from .objectives import Known, Teacher, ancestors_among, hierarchy_pairs, objective
 from .recipes import Optimisation
 from .terms import GoTextStore, term_encoder
+from .tokens import plan_batches
 from .trainer import TwinTrainer
 from .vectors import VectorResources
 
@@ -104,7 +105,7 @@ class GoTrainer(TwinTrainer):
         weights,             # GoWeights
         report=print,        # called with one line for each epoch, and for each reload
     ):
-        self.store, self.builder, self.weights, self.traces = store, builder, weights, []
+        self.store, self.builder, self.weights, self.traces, self.behind = store, builder, weights, [], False
         self.ancestors = store.writer.ontology.ancestor_matrix
         super().__init__(system, plan, args, lambda model: validate(model.student), None, report)
         self.encode = term_encoder(store, TermVector(system.student))
@@ -124,11 +125,13 @@ def _reload(self,
 ):
     "Bring texts, cache, bank and index up to date; the reason is logged."
     resources, phase = self.builder.resources, self.store.phases.current(epoch)
-    if resources.index is not None and phase == self.store.phase:
+    if resources.index is not None and phase == self.store.phase and not self.behind:
         entry = resources.refresh(step=step)
         return self.report(f"epoch {epoch}: refreshed {entry.get('rows', 0)} terms seen since the last refresh, mean drift {entry.get('drift_mean', 0):.3f}")
     change = self.store.update_phase_and_tokenize(phase)
-    resources.set_backends(self.encode, step=step, reason=f"phase {phase}")
+    entry = resources.set_backends(self.encode, step=step, reason=f"phase {phase}")
+    self.behind = not entry["ok"]  # the vectors are of older texts: the next epoch tries again
+    if self.behind: return self.report(f"epoch {epoch}: phase {phase}: {change['changed']} texts changed, but no new vectors: {entry['problem']}. Tried again at the next epoch")
     self.report(f"epoch {epoch}: phase {phase}: {change['changed']} texts changed; cache, bank and index made anew for {len(resources)} terms")
 
 GoTrainer.reload = _reload
@@ -176,13 +179,15 @@ GoTrainer.compute_loss = _go_loss
 def _save_more(self, folder):
     "Write vectors, phase and trace."
     save_file(self.builder.resources.state_dict(), folder / "resources.safetensors")
-    write_json(folder / "phase.json", dict(phase=self.store.phase))
+    write_json(folder / "phase.json", dict(phase=self.store.phase, behind=self.behind))
     write_table(folder / "trace.csv", pd.DataFrame(self.traces))
 
 def _load_from_checkpoint(self, folder, model=None):
     "Read them again, after the weights."
     TwinTrainer._load_from_checkpoint(self, folder, model)
-    self.store.update_phase_and_tokenize(read_json(Path(folder) / "phase.json")["phase"])
+    kept = read_json(Path(folder) / "phase.json")
+    self.store.update_phase_and_tokenize(kept["phase"])
+    self.behind = kept.get("behind", False)
     self.builder.resources.load_state_dict(load_file(Path(folder) / "resources.safetensors"), self.encode)
     self.traces = read_table(Path(folder) / "trace.csv").to_dict("records")
 
@@ -195,13 +200,13 @@ def score_proteins(
     proteins,  # TableResidues
     ids,       # proteins
     rows=None, # terms, as rows of the ontology; None: all
-    block=32,  # proteins at a time
+    budget=32768, # residues that a padded block may hold; a longer protein is a block by itself
 ):             # (N, T) array of cosine / temperature
     "Score proteins against terms; like lengths are read together."
-    order = np.argsort([proteins.length[i] for i in ids], kind="stable")
+    blocks = plan_batches([proteins.length[i] for i in ids], budget, overhead=budget)
     with evaluating(student), torch.no_grad():
         terms = student.model.terms(term_encoder(store, student.reader)(range(len(store)) if rows is None else rows))
         device = terms.vector_TZ.device
         read = lambda some: [x.to(device) for x in pad_residues(proteins.get([ids[i] for i in some]))]
-        parts = [student.model.score_all(*read(order[at:at + block]), terms) for at in range(0, len(ids), block)]
-    return torch.cat(parts).cpu().numpy()[np.argsort(order)]
+        parts = [student.model.score_all(*read(block), terms) for block in blocks]
+    return torch.cat(parts).cpu().numpy()[np.argsort([i for block in blocks for i in block])]

@@ -160,10 +160,12 @@ Ontology.depth = property(_depth)
 
 # %% ../nbs/08a_ontology.ipynb #c028
 def _closure(self,
-    rows,   # rows of terms
-) -> set:   # these rows and all their ancestors
+    rows,   # rows of terms, or ids
+) -> set:   # these terms and all their ancestors, as they were given: rows or ids
     "Close a set of terms under the true path."
-    closed, stack = set(), [int(r) for r in rows]
+    if isinstance(rows, str): raise TypeError(f"closure takes several terms, not one string: give [{rows!r}]")
+    if (given := list(rows)) and isinstance(given[0], str): return {self.ids[r] for r in self.closure(map(self.row, given))}
+    closed, stack = set(), [int(r) for r in given]
     while stack:
         row = stack.pop()
         if row not in closed: closed.add(row); stack += self._up[row]

@@ -18,11 +18,13 @@ from .curriculum import MemoryBank, checked_vectors, drift
 # %% ../nbs/08ca_vectors.ipynb #c010
 def build_index(
     vectors_ND: np.ndarray,  # unit vectors, float32
+    rows=None,  # those that can be found; None: all
 ):  # FAISS index whose labels are the rows
     "Build an exact inner-product index."
     import faiss
-    index = faiss.IndexFlatIP(vectors_ND.shape[1])
-    index.add(np.ascontiguousarray(vectors_ND))
+    index = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors_ND.shape[1]))
+    rows = np.arange(len(vectors_ND)) if rows is None else np.asarray(rows, np.int64)
+    index.add_with_ids(np.ascontiguousarray(vectors_ND[rows]), rows)
     return index
 
 # %% ../nbs/08ca_vectors.ipynb #c012
@@ -49,7 +51,9 @@ class VectorResources:
         ontology,  # an Ontology; its rows number everything here
         log=None,  # function that takes a line, such as that of a run folder; None: the logger of this module
         chunk: int = 1024,  # terms encoded at a time
+        pool=None,  # rows that a search may find, such as the terms of the training split; None: all
     ):
+        self.pool = np.arange(len(ontology.ids)) if pool is None else np.unique(np.asarray(pool, np.int64))
         self.ids, self.chunk = list(ontology.ids), chunk
         self.log = logging.getLogger(__name__).warning if log is None else log
         self.encode = self.bank = self.index = self.vectors = None
@@ -79,8 +83,8 @@ VectorResources._fresh = _fresh
 def _rebuild(self):
     "Build cache and index from the bank; replace the old pair when the new one has passed the check."
     vectors_ND = F.normalize(self.bank.get(range(len(self))), dim=1).numpy()
-    index = build_index(vectors_ND)
-    rows = np.unique(np.linspace(0, len(self) - 1, 256).astype(int))
+    index = build_index(vectors_ND, self.pool)
+    rows = self.pool[np.unique(np.linspace(0, len(self.pool) - 1, 256).astype(int))]
     if (check := self_check(index, vectors_ND, rows))["wrong"]:
         raise RuntimeError(f"{check['wrong']} of {check['checked']} stored vectors do not find themselves in the index")
     self.vectors, self.index = vectors_ND, index
@@ -135,7 +139,7 @@ VectorResources.set_backends = _set_backends
 def _search(
     self,
     query_BD,  # vectors in the joint space, array or tensor; need not be of unit length
-    M: int,  # terms wanted for each; all of them if there are fewer
+    M: int,  # terms of the pool wanted for each; all of them if there are fewer
 ) -> np.ndarray:  # rows_BM int64, nearest first
     "Find the nearest terms of each query."
     if self.index is None:
@@ -144,18 +148,18 @@ def _search(
     if query_BD.ndim != 2 or query_BD.shape[1] != self.index.d:
         raise ValueError(f"queries of shape {tuple(query_BD.shape)} do not fit an index of dimension {self.index.d}; expected (B, {self.index.d})")
     query_BD = F.normalize(checked_vectors(query_BD, *query_BD.shape), dim=1).numpy()
-    return self.index.search(query_BD, min(M, len(self)))[1]
+    return self.index.search(query_BD, min(M, len(self.pool)))[1]
 
 VectorResources.search = _search
 
-# %% ../nbs/08ca_vectors.ipynb #c029
+# %% ../nbs/08ca_vectors.ipynb #c030
 def _check_self(self) -> dict:  # checked, itself, tied, wrong
-    "Look up every stored vector in the index."
-    return self_check(self.index, self.vectors, np.arange(len(self)))
+    "Look up every stored vector of the pool in the index."
+    return self_check(self.index, self.vectors, self.pool)
 
 VectorResources.check_self = _check_self
 
-# %% ../nbs/08ca_vectors.ipynb #c032
+# %% ../nbs/08ca_vectors.ipynb #c033
 def _refresh(
     self,
     rows=None,  # terms to encode again; None: those seen since the last refresh
@@ -175,7 +179,7 @@ def _refresh(
 
 VectorResources.refresh = _refresh
 
-# %% ../nbs/08ca_vectors.ipynb #c034
+# %% ../nbs/08ca_vectors.ipynb #c035
 def _measure_drift(
     self,
     rows=None,  # terms to look at; None: a sample
@@ -189,7 +193,7 @@ def _measure_drift(
 
 VectorResources.measure_drift = _measure_drift
 
-# %% ../nbs/08ca_vectors.ipynb #c049
+# %% ../nbs/08ca_vectors.ipynb #c050
 def _state_dict(self) -> dict:  # tensors by name
     "Give everything that is not code as tensors."
     own = dict(vectors=torch.from_numpy(self.vectors.copy()), drift=torch.from_numpy(self.drift.copy()),
@@ -198,7 +202,7 @@ def _state_dict(self) -> dict:  # tensors by name
 
 VectorResources.state_dict = _state_dict
 
-# %% ../nbs/08ca_vectors.ipynb #c050
+# %% ../nbs/08ca_vectors.ipynb #c051
 def _load_state_dict(
     self,
     state: dict,  # as state_dict gave it
@@ -212,6 +216,6 @@ def _load_state_dict(
     self.bank.load_state_dict({name.removeprefix("bank."): value for name, value in state.items() if name.startswith("bank.")})
     self._fresh(encode, [0])
     self.vectors, self.drift, self.encode = state["vectors"].numpy().copy(), state["drift"].numpy().copy(), encode
-    self.index, self.seen, self.served_step = build_index(self.vectors), set(state["seen"].tolist()), int(state["served_step"])
+    self.index, self.seen, self.served_step = build_index(self.vectors, self.pool), set(state["seen"].tolist()), int(state["served_step"])
 
 VectorResources.load_state_dict = _load_state_dict

@@ -40,7 +40,7 @@ def tiny_path(tiny_table, tmp_path_factory):
 def tiny_run(tiny_path):
     "Parameters of a run of three epochs of four steps, with a checkpoint after each epoch."
     import helpers  # adds the recipe `tiny`
-    return helpers.TrainRun(name="tiny", data=str(tiny_path), base="small", recipe="tiny", epochs=3)
+    return TrainRun(name="tiny", data=str(tiny_path), base="small", recipe="tiny", epochs=3)
 
 
 @pytest.fixture(scope="session")

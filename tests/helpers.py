@@ -15,7 +15,6 @@ from transformers import TrainerCallback
 from protrek_nb import core, train, trainer
 from protrek_nb.losses import gather_rows
 from protrek_nb.recipes import RECIPES
-from protrek_nb.train import TrainRun
 
 torch.set_num_threads(1)
 RECIPES["tiny"] = replace(RECIPES["balanced"], batch_size=12, save_every=1, keep="last")

@@ -1,6 +1,5 @@
 """Bad or strange input that more than one page has to bear: nothing is lost, and the message says what to do."""
 import errno
-import warnings
 from dataclasses import replace
 
 import pandas as pd
