@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['MODELS', 'DECISIONS', 'LONGEST', 'BindingRun', 'BindingData', 'read_chains', 'load_binding', 'with_contexts',
-           'judge_residues', 'judge_decoys', 'fit', 'leave_results', 'predict_test', 'load_models', 'load_thresholds',
-           'read_fasta', 'predict_sites', 'plot_sites', 'plot_judged', 'read_three_line', 'aligned_views',
-           'prototype_loss', 'BindingModel', 'high_recall_area']
+           'say_contexts', 'judge_residues', 'judge_decoys', 'fit', 'leave_results', 'predict_test', 'load_models',
+           'load_thresholds', 'read_fasta', 'predict_sites', 'plot_sites', 'plot_judged', 'read_three_line',
+           'aligned_views', 'prototype_loss', 'BindingModel', 'high_recall_area']
 
 # %% ../nbs/10_binding.ipynb #c005
+import warnings
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ import typer
 from .bindingmodel import BindingModel, Lora
 from .bindingtrainer import Training, predict_rows
 from .certificate import cross_search
-from .chains import read_ions, read_three_line, toy_chains, without_neighbours
+from .chains import read_chain_file, read_ions, read_three_line, toy_chains, without_neighbours
 from .core import RunDir, find_path, hash_table, parse_parameters, read_json, save_params, shared_data, write_json, write_table
 from .figures import model_colours, new_figure, plot_sequence, styled, whiskers
 from .folds import (assign_folds, certify_folds, cluster_chains, deal_clusters, global_thresholds, long_table, read_thresholds, run_fold, write_oof,
@@ -57,7 +58,10 @@ class BindingRun:
     centred: bool = True             # the mean state is taken off before prototypes and scores
     scoring_temperature: float = 0.2 # of every score
     label_smoothing: float = 0.05    # share of a label that is spread over both classes
+    spare_class: bool = False        # True: the contrast does not push residues of one class apart
     lora_rank: int | None = None     # 0: all weights learn; None: 0 for the small backbone, 16 for a pretrained one
+    lora_alpha: float | None = None  # scale of the adapters, divided by the rank; None: twice the rank
+    lora_dropout: float = 0.2        # share of an adapter's input that training hides
     shared: bool = True              # one adapter for all ions, or one for each
     folds: int = 3                   # along clusters of relatives
     seed: int = 42                   # of the folds, the weights, the batches, the views and the bootstrap
@@ -87,8 +91,9 @@ class BindingRun:
         usual = dict(learning_rate=4e-3, weight_decay=0.3, dropout=0.2) if self.small else dict(learning_rate=1e-4, weight_decay=0.05, dropout=0.0)
         recipe = Optimisation(batch_size=self.batch_size, beta2=0.98, lr_schedule="cosine", warmup=0.1, clip=1.0, **usual | asked)
         objective = Objective(contrast_weight=self.contrast, prototype_weight=self.prototype, bce_weight=self.bce, mlm_weight=self.mlm, scoring_temperature=self.scoring_temperature,
-                              label_smoothing=self.label_smoothing)
-        return Training(self.backbone, objective, recipe, Lora(rank, 2.0 * rank) if rank else None, self.shared, self.epochs, self.mlm_epochs if self.small else 0, self.num_variants,
+                              label_smoothing=self.label_smoothing, spare_class=self.spare_class)
+        lora = Lora(rank, 2.0 * rank if self.lora_alpha is None else self.lora_alpha, self.lora_dropout) if rank else None
+        return Training(self.backbone, objective, recipe, lora, self.shared, self.epochs, self.mlm_epochs if self.small else 0, self.num_variants,
                         centred=self.centred, seed=self.seed)
 
 # %% ../nbs/10_binding.ipynb #c015
@@ -111,7 +116,7 @@ def read_chains(
     else: path = find_path(run.data)
     if not path.exists(): raise FileNotFoundError(f"data = {run.data!r} is neither toy nor metal nor a folder or file that is there")
     if path.is_file() and len(run.ions) > 1: raise ValueError(f"data = {run.data!r} is one file, and ion = {run.ion!r} are {len(run.ions)} ions: give a folder with one file for each")
-    if path.is_file(): return read_three_line(path, run.ion), None
+    if path.is_file(): return read_chain_file(path, run.ion), None
     tests = any(path.glob("*_test.*")) or any(path.glob("*/test.*"))
     table = read_ions(path, run.ions, ("train", "test") if tests else ("train",))
     train, test = (table[table.part == part].reset_index(drop=True) for part in ("train", "test"))
@@ -130,7 +135,7 @@ def load_binding(
         if not part.labels.str.contains("1").any(): raise ValueError(f"data = {run.data!r}: {len(part)} chains of {ion}, and not one positive residue among them; ions here: {', '.join(sorted(train.ion.unique())) or 'none'}")
     neighbours = []
     if test is None: train, test = _set_aside(train, run)
-    elif len(run.ions) > 1:
+    elif len(run.ions) > 1 and run.shared:
         train, gone = without_neighbours(train, test, run.max_identity)
         neighbours = gone.chain_id.unique().tolist()
     folded = assign_folds(train, run.folds, run.max_identity, run.seed)
@@ -160,6 +165,16 @@ def with_contexts(
         path = find_path(run.msa) / chain.ion / f"{chain.chain_id}.a3m"
         return partial(draw, read_a3m(path, chain.sequence), chain.sequence) if path.exists() else None
     return table.assign(context=[of(chain) for chain in table.itertuples()])
+
+def say_contexts(
+    table:pd.DataFrame, # from `with_contexts`
+    run:BindingRun,     # says the folder of alignments
+) -> str:               # a line for the log
+    "Count the chains with an alignment; FileNotFoundError where a folder was given and none has one."
+    if not run.msa: return "no alignments were asked for"
+    held = int(table.context.notna().sum())
+    if not held: raise FileNotFoundError(f"msa = {run.msa!r} holds no alignment of any of the {len(table)} training chains; the first would be {table.ion.iloc[0]}/{table.chain_id.iloc[0]}.a3m")
+    return f"{held} of {len(table)} training chains have an alignment"
 
 # %% ../nbs/10_binding.ipynb #c023
 MODELS = dict(probability="prototypes", baseline="one-hot window")
@@ -207,6 +222,7 @@ def fit(
         write_json(run_dir.certificate_path, found.certificate)
         write_table(run_dir.rejected_path, pd.DataFrame(found.rejected, columns=["file", "record", "value", "reason"]))
     table = with_contexts(found.train, run)
+    say(say_contexts(table, run))
     oof = pd.concat([run_fold(k, table, run.training, run_dir.path, say) for k in range(1, run.folds + 1)], ignore_index=True)
     if main: leave_results(run, run_dir, found, oof)
     wait_for_all()
@@ -254,6 +270,9 @@ def load_thresholds(model_dir) -> dict: # ion -> threshold
     "Read the thresholds of a fold or of a run."
     path = find_path(str(model_dir))
     if (path / "thresholds.json").is_file(): return read_json(path / "thresholds.json")
+    if (path / "binding.json").is_file() and not path.name.startswith("fold_"):
+        warnings.warn(f"{model_dir} is a model without thresholds: residues are called from a probability of 0.5")
+        return dict.fromkeys(read_json(path / "binding.json")["ions"], 0.5)
     if not (path / "global_thresholds.yaml").is_file(): raise FileNotFoundError(f"{model_dir} has no thresholds.json and no global_thresholds.yaml: resume the run, so that it ends")
     return {ion: found["threshold"] for ion, found in read_thresholds(path / "global_thresholds.yaml").items()}
 
@@ -271,7 +290,7 @@ def read_fasta(
 
 def predict_sites(
     fasta,     # FASTA file
-    model_dir, # folder of a run (the mean of its folds) or of one fold
+    model_dir, # folder of a run (the mean of its folds), of one fold, or what BindingModel.save_pretrained wrote
 ) -> pd.DataFrame: # chain_id, ion, position (from 1), residue, probability, call
     "Predict the binding residues of new chains, for each ion that the model knows."
     models, limits, table = load_models(model_dir), load_thresholds(model_dir), read_fasta(fasta)

@@ -19,7 +19,7 @@ from .rows import decode, parse_fasta, plain_name, read_bytes, read_rows
 from .tables import Rejected
 
 # %% ../nbs/09a_isolates.ipynb #c006
-NAMES = dict(isolate_id="isolate_id isolate strain assembly_id genome_id isolate_name", segment="segment canonical_segment gene segment_name",
+NAMES = dict(isolate_id="isolate_id isolate strain assembly_id genome_id isolate_name", segment="function protein_function segment canonical_segment gene segment_name",
              sequence="sequence prot_seq protein_sequence seq aa_seq")
 
 def _find_columns(rows):
@@ -35,6 +35,12 @@ def _is_protein_column(cells):
     given = [c for c in cells if c.strip()][:200]
     return bool(given) and np.mean([len(c) >= 30 and not check_sequence(c)[1] for c in given]) > 0.5
 
+def _of_proteins(isolates, cells):
+    "Tell whether a column differs between most rows of most isolates that have several."
+    table = pd.DataFrame(dict(isolate=list(isolates), cell=list(cells))).groupby("isolate").cell.agg(["size", "nunique"])
+    several = table[table["size"] > 1]
+    return len(several) > 0 and (several["nunique"] > several["size"] / 2).mean() > 0.5
+
 def _protein_rows(rows):
     "List (row, isolate, segment, sequence, metadata) of a table in either form, and the names of the metadata."
     found = _find_columns(rows)
@@ -43,6 +49,7 @@ def _protein_rows(rows):
     if not long and len(wide) < 2: raise ValueError(f"{rows.file}: give columns `segment` and `sequence`, or a column of proteins for each of at least two segments. Columns found: {', '.join(rows.names)}")
     used = {*found.values()} if long else {found["isolate_id"], *wide}
     meta = [p for p in range(len(rows.names)) if p not in used]
+    if long: meta = [p for p in meta if not _of_proteins(rows.columns[found["isolate_id"]], rows.columns[p])]
     facts = list(zip(*(rows.columns[p] for p in meta))) if meta else [()] * len(rows.row)
     isolates, parts = rows.columns[found["isolate_id"]], [(found["segment"], found["sequence"])] if long else [(None, p) for p in wide]
     listed = [(int(n), isolates[i], rows.columns[s][i] if long else rows.names[q], rows.columns[q][i], facts[i]) for i, n in enumerate(rows.row) for s, q in parts]
@@ -81,7 +88,7 @@ def read_isolates(
     out.attrs = dict(rejected=rejected, counts=dict(file=rows.file, read=len(listed) + len(rows.bad), kept=len(out), rejected=len(rejected), isolates=out.isolate_id.nunique()))
     return out
 
-# %% ../nbs/09a_isolates.ipynb #c019
+# %% ../nbs/09a_isolates.ipynb #c021
 def sequence_id(
     sequence:str, # of a protein
 ) -> str:         # the same for the same sequence, everywhere
@@ -95,7 +102,7 @@ def metadata_names(
     own = ["id", "seq", "isolate", "segment", "protein", *(["date"] if "a_year" in pairs else [])]
     return [c[2:] for c in pairs if c.startswith("a_") and f"b_{c[2:]}" in pairs and c[2:] not in own]
 
-# %% ../nbs/09a_isolates.ipynb #c020
+# %% ../nbs/09a_isolates.ipynb #c022
 def check_isolates(
     isolates:pd.DataFrame, # from `read_isolates`, or made by hand
 ) -> pd.DataFrame:         # the same with columns of ids, in the order isolate_id, segment, sequence, id, metadata
@@ -109,7 +116,7 @@ def check_isolates(
     names = {s: sequence_id(s) for s in isolates.sequence.unique()}
     return isolates[need].assign(id=isolates.sequence.map(names), **{c: isolates[c] for c in isolates if c not in need}).reset_index(drop=True)
 
-# %% ../nbs/09a_isolates.ipynb #c021
+# %% ../nbs/09a_isolates.ipynb #c023
 def positives(
     isolates:pd.DataFrame, # from `check_isolates`
 ) -> tuple:                # (pair table of the positives with `copies`, counts of what was left out)
@@ -126,7 +133,7 @@ def positives(
     counts = dict(isolates=table.isolate.nunique(), without_partner=table.isolate.nunique() - partnered, with_itself=int(itself.sum()), repeated=int((~first).sum()), positives=len(out))
     return out[first_columns + [c for c in out if c not in first_columns]], counts
 
-# %% ../nbs/09a_isolates.ipynb #c028
+# %% ../nbs/09a_isolates.ipynb #c030
 class Ends:
     "Cut ends of pairs: sides `a`, sides `b`, and what may not be tied."
     def __init__(self,
@@ -158,7 +165,7 @@ def pair_key(
     "Name an unordered pair."
     return (a, b) if a <= b else (b, a)
 
-# %% ../nbs/09a_isolates.ipynb #c030
+# %% ../nbs/09a_isolates.ipynb #c032
 def _side_by_side(ends, left_a, left_b, rng):
     "Shuffle free ends and lay them side by side within each key."
     place = {}
@@ -189,7 +196,7 @@ def tie(
             if ends.allow(i, j): tied[i] = j; ends.taken.add(pair_key(ends.ids_a[i], ends.ids_b[j]))
     return sorted(tied.items())
 
-# %% ../nbs/09a_isolates.ipynb #c034
+# %% ../nbs/09a_isolates.ipynb #c036
 def draw(
     ends,           # Ends
     n:int,          # pairs wanted
@@ -206,7 +213,7 @@ def draw(
         if ends.allow(i, j): out.append((i, j)); ends.taken.add(pair_key(ends.ids_a[i], ends.ids_b[j]))
     return out
 
-# %% ../nbs/09a_isolates.ipynb #c035
+# %% ../nbs/09a_isolates.ipynb #c037
 def tied_pairs(
     ends, # Ends
     tied, # (i, j) from `tie` or `draw`
@@ -216,7 +223,7 @@ def tied_pairs(
     a, b = a[[c for c in a if c.startswith("a_")]], b[[c for c in b if c.startswith("b_")]]
     return pd.concat([a, b], axis=1).assign(label=0, copies=0)
 
-# %% ../nbs/09a_isolates.ipynb #c037
+# %% ../nbs/09a_isolates.ipynb #c039
 def make_pairs(
     isolates:pd.DataFrame,          # isolate_id, segment, sequence, metadata
     ratio:float=1.0,                # negatives for each positive
@@ -249,7 +256,7 @@ def _in_rounds(ends, wanted, n, rng):
         tied += tie(ends, rng, rows, rows)
     return tied
 
-# %% ../nbs/09a_isolates.ipynb #c051
+# %% ../nbs/09a_isolates.ipynb #c053
 def _ready_row(row, sequences):
     "Read (id, id, label) against the sequences: (column, reason, key, label)."
     if len(row) < 3: return "", "fewer than three cells", None, 0
@@ -261,7 +268,7 @@ def _ready_row(row, sequences):
     if clean[0][0] == clean[1][0]: return "id", "a pair with itself", None, 0
     return "", "", pair_key(*((sequence_id(c[0]), c[0], name) for c, name in zip(clean, row))), int(float(row[2]))
 
-# %% ../nbs/09a_isolates.ipynb #c052
+# %% ../nbs/09a_isolates.ipynb #c054
 def ready_pairs(
     rows,           # (line number, [id, id, label]) in order
     sequences:dict, # id -> sequence
@@ -283,7 +290,7 @@ def ready_pairs(
     out.attrs = dict(rejected=rejected, report=dict(positives=int(out.label.sum()), negatives=int((out.label == 0).sum()), repeated=repeated - sum(len(f["lines"]) - 1 for f in found.values() if len(f["labels"]) == 2), rejected=dict(Counter(r["reason"] if r["column"] != "id" or "itself" in r["reason"] else "unknown id" for r in rejected))))
     return out
 
-# %% ../nbs/09a_isolates.ipynb #c055
+# %% ../nbs/09a_isolates.ipynb #c057
 def _lines(path):
     "List (line number, cells) of a table without a header; empty lines are passed over."
     return [(n, [c.strip() for c in line.split("\t")]) for n, line in zip(count(1), decode(read_bytes(path))[0].split("\n")) if line.strip()]
@@ -293,7 +300,14 @@ def read_pipr(
     dictionary, # id, sequence
 ) -> pd.DataFrame: # pair table, see `ready_pairs`
     "Read pairs in the format of PIPR."
-    return ready_pairs(_lines(actions), {row[0]: row[1] for _, row in _lines(dictionary) if len(row) > 1}, str(actions))
+    sequences, rejected = {}, Rejected()
+    for line, row in _lines(dictionary):
+        reason = "fewer than two cells" if len(row) < 2 else "another sequence for the same id" if sequences.get(row[0], row[1]) != row[1] else ""
+        if reason: rejected.append(dict(file=str(dictionary), row=line, column="sequence", value=row[0][:60], reason=reason))
+        else: sequences[row[0]] = row[1]
+    out = ready_pairs(_lines(actions), sequences, str(actions))
+    out.attrs["rejected"] = Rejected([*rejected, *out.attrs["rejected"]])
+    return out
 
 def read_dscript(
     pairs, # id, id, label

@@ -27,13 +27,14 @@ class ProtocolRun:
     split: str = "cluster"           # as in PairRun
     max_identity: float = 0.5        # as in PairRun
     encoder: str = "letters"         # as in PairRun
+    ratio: float = 3.0               # negatives for each positive, as in the reference's description
 
     def __post_init__(self):
         if self.seeds < 1: raise ValueError(f"seeds = {self.seeds}: at least one is needed, and two for an interval")
         self.base
 
     @property
-    def base(self): return replace(REFERENCE, epochs=self.epochs, data=self.data, split=self.split, max_identity=self.max_identity, encoder=self.encoder)
+    def base(self): return replace(REFERENCE, epochs=self.epochs, data=self.data, split=self.split, max_identity=self.max_identity, encoder=self.encoder, ratio=self.ratio)
 
 # %% ../nbs/09g_protocol.ipynb #c010
 CHANGES = {"learning-rate schedule": dict(schedule="plateau"), "early stopping on F1": dict(stop_on="f1"), "threshold for F1": dict(threshold="f1"),

@@ -93,6 +93,8 @@ def _by_time(pairs, fractions):
     held = pairs[pairs.label == 1]
     when = pd.concat([held.set_index(f"{s}_isolate")[f"{s}_{name}"].astype(str) for s in "ab"]).groupby(level=0).first()
     if (when == "").any(): raise ValueError(f"isolate {when.index[when == ''][0]!r} has no {name}: leave it out, or split by something else")
+    odd = ~when.str.fullmatch(r"\d{4}(-\d{2}(-\d{2})?)?")
+    if odd.any(): raise ValueError(f"isolate {when.index[odd][0]!r} has the {name} {when[odd].iloc[0]!r}: write YYYY, YYYY-MM or YYYY-MM-DD, so that dates can be put in order")
     count = held.a_isolate.map(when).value_counts().sort_index()
     before = (count.cumsum() - count / 2) / count.sum()
     split = dict(zip(count.index, np.searchsorted(np.cumsum(fractions)[:2], before)))
@@ -145,6 +147,8 @@ def split_pairs(
     need_columns(pairs, ["a_id", "b_id", "a_seq", "b_seq", "label", "a_isolate", "b_isolate", "a_segment", "b_segment"], "pair table")
     if by not in WAYS: raise ValueError(f"by={by!r}: one of {', '.join(WAYS)}")
     if by in ("isolate", "time") and not _has_isolates(pairs): raise ValueError(f"by={by!r}: these pairs do not say from which isolates they come; split them by sequence or cluster")
+    itself = np.flatnonzero(pairs.a_id == pairs.b_id)
+    if len(itself): raise ValueError(f"row {itself[0]} pairs {pairs.a_id.iloc[itself[0]]!r} with itself; make_pairs and the readers of pair files leave such rows out")
     pairs, note = pairs.reset_index(drop=True), dict(by=by, leaks=LEAKS.get(by, ""), max_identity=max_identity if by == "cluster" else None)
     if by == "random":
         out = pairs.assign(split=np.array(SPLITS)[_random(len(pairs), fractions, seed)], component=np.arange(len(pairs)))
@@ -211,6 +215,7 @@ def certify_pairs(
 ) -> dict:                  # clean (no shared and no similar sequences, no shared isolates), shared_sequences, shared_isolates, similar_sequences (by pair of splits), rows, threshold, table_hash
     "Count what the splits share."
     need_columns(splits, ["a_seq", "b_seq", "a_isolate", "b_isolate", "label", "split"], "pair table")
+    if bad := sorted(set(splits["split"]) - set(SPLITS)): raise ValueError(f"split {bad[0]!r} is not known: {', '.join(SPLITS)}")
     parts = {s: splits[splits["split"] == s] for s in SPLITS if (splits["split"] == s).any()}
     both = {c: {s: set(p[f"a_{c}"]) | set(p[f"b_{c}"]) for s, p in parts.items()} for c in ("seq", "isolate")}
     shared, alike = {"seq": {}, "isolate": {}}, {}

@@ -42,7 +42,7 @@ class PairOptions:
     clip: float = 0.0             # largest gradient norm; 0 does not clip
     stop_on: str = "loss"         # validation number that picks the epoch: loss, f1 or auc
     patience: int = 15            # epochs without a better one before training ends; 0 never ends early
-    threshold: str = "none"       # f1, f0.5, f2: chosen on validation; none: 0.5
+    threshold: str = "none"       # f1, f0.5, f2, accuracy: chosen on validation; none: 0.5
     seed: int = 42                # of batches and dropout
 
     def __post_init__(self):
@@ -82,7 +82,10 @@ class ResiduePairs:
 
     def batch(self, rows): # positions
         "Give the residues of some pairs, each side with its mask."
-        return tuple(pad_residues(self.residues(list(ids[rows]))) for ids in (self.a, self.b))
+        found = [self.residues(list(ids[rows])) for ids in (self.a, self.b)]
+        for ids, held in zip((self.a[rows], self.b[rows]), found):
+            if bad := [id for id, x in zip(ids, held) if not np.isfinite(x).all()]: raise ValueError(f"protein {bad[0]}: a residue's vector holds NaN or infinite numbers; delete its store and encode it again")
+        return tuple(map(pad_residues, found))
 
 # %% ../nbs/09e_training.ipynb #c013
 def check_classes(
@@ -216,7 +219,7 @@ def train_head(
 def pick_threshold(
     label_N,    # of the validation split
     prob_N,     # of the validation split
-    metric:str, # f1, f0.5, f2, or none
+    metric:str, # f1, f0.5, f2, accuracy, or none
 ) -> float:     # 0.5 for none
     "Choose the threshold of a run on validation."
     return 0.5 if metric == "none" else best_threshold(label_N, prob_N, metric)

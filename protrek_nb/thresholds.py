@@ -66,18 +66,18 @@ def threshold_table(
 # %% ../nbs/06c_thresholds.ipynb #c019
 def best_threshold(
     y_true,  # (N,) labels of the validation set
-    score,  # (N,) scores of the validation set
+    y_prob,  # (N,) probabilities of the validation set, or any other scores
     metric: str = "f1",  # "f1", "f0.5", "f2": f with any positive weight of recall; "accuracy"
 ) -> float:  # the threshold; apply it to the test set with `at_threshold`
     "Choose the threshold with the best F score or accuracy; accuracy may be best where nothing is called, just above all scores."
     positives = int(np.sum(np.asarray(y_true, bool)))
     if metric == "accuracy":
-        table = threshold_table(y_true, score)
+        table = threshold_table(y_true, y_prob)
         right = table["hits"] + len(y_true) - positives - (table["called"] - table["hits"])
-        return float(table["threshold"][right.argmax()]) if right.max() > len(y_true) - positives else float(np.nextafter(np.max(score), np.inf))
+        return float(table["threshold"][right.argmax()]) if right.max() > len(y_true) - positives else float(np.nextafter(np.max(y_prob), np.inf))
     if not re.fullmatch(r"f\d+(\.\d+)?", metric) or float(metric[1:]) == 0:
         raise ValueError(f"metric {metric!r} is not known: use 'f1', 'f0.5', 'f2' or f with another positive number, or 'accuracy'")
-    weight, table = float(metric[1:]) ** 2, threshold_table(y_true, score)
+    weight, table = float(metric[1:]) ** 2, threshold_table(y_true, y_prob)
     f = (1 + weight) * table["hits"] / (table["called"] + weight * positives)
     return float(table["threshold"][f.argmax()])
 

@@ -1,0 +1,69 @@
+"""Adapters and contexts in whole runs: one adapter for each ion, and E1's shapes from training to prediction."""
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+
+import helpers
+from protrek_nb import backbone, binding
+from protrek_nb.bindingmodel import BindingModel, Lora
+from protrek_nb.bindingtrainer import Training, train_binding
+from protrek_nb.recipes import Optimisation
+from protrek_nb.toysites import load_sites
+
+NBS = Path(__file__).resolve().parent.parent / "nbs"
+
+
+def two_ions(families=6):
+    "A few families of zinc and calcium."
+    table = load_sites().query("ion in ('ZN', 'CA')")
+    kept = table.groupby("ion").family.unique().explode().groupby(level=0).head(families)
+    return table[table.family.isin(kept)].groupby("family").head(4).reset_index(drop=True)
+
+
+def test_one_adapter_for_each_ion_from_files_to_predictions(tmp_path):
+    "A run reads two ions, trains an adapter for each, and predicts again from its folder."
+    table = two_ions()
+    for ion, part in table.groupby("ion"):
+        (tmp_path / f"{ion}_train.txt").write_text("".join(f">{c.chain_id}\n{c.sequence}\n{c.labels}\n" for c in part.itertuples()))
+    run = binding.BindingRun(name="adapters", data=str(tmp_path), ion="ZN+CA", shared=False, lora_rank=4, spare_class=True, epochs=1, mlm_epochs=1, num_variants=2, folds=2, batch_size=4)
+    with helpers.runs_in(tmp_path): run_dir = binding.fit(run, report=helpers.quiet)
+    fold = run_dir.path / "fold_1"
+    assert {p.name for p in (fold / "adapter").iterdir() if p.is_dir()} == {"ZN", "CA"}
+    log = (run_dir.path / "training.log").read_text()
+    assert "no alignments were asked for" in log and "fold 1" in log and "fold 2" in log
+    chain = table[table.ion == "CA"].iloc[0]
+    (tmp_path / "one.fasta").write_text(f">x\n{chain.sequence}\n")
+    found = binding.predict_sites(tmp_path / "one.fasta", run_dir.path)
+    assert set(found.ion) == {"ZN", "CA"} and len(found) == 2 * len(chain.sequence) and found.probability.between(0, 1).all()
+    with pytest.warns(UserWarning, match="called from a probability of 0.5"):
+        BindingModel.from_pretrained(fold).save_pretrained(tmp_path / "alone")
+        alone = binding.predict_sites(tmp_path / "one.fasta", tmp_path / "alone")
+    assert (alone.call == (alone.probability >= 0.5)).all()
+
+
+def stand_in():
+    "E1's stand-in of page 10d: the documented shapes, and small."
+    names = dict(vars(backbone), torch=torch, nn=torch.nn)
+    for cell in nbformat.read(NBS / "10d_backbone.ipynb", 4).cells:
+        if cell.source.startswith(("class StandInPreparer", "class StandInE1")): exec(cell.source, names)
+    torch.manual_seed(0)
+    return backbone.E1Backbone(names["StandInE1"](), names["StandInPreparer"](), "stand-in")
+
+
+def test_e1_trains_behind_contexts_and_predicts(tmp_path, monkeypatch):
+    "LoRA on E1's shapes, a new context for each view; probabilities come for the residues of the query alone."
+    monkeypatch.setattr("protrek_nb.bindingtrainer.load_backbone", lambda source, **more: stand_in())
+    monkeypatch.setattr("protrek_nb.bindingmodel.load_backbone", lambda source, **more: stand_in())
+    (tmp_path / "stand-in-e1").mkdir()
+    table = two_ions(3)
+    context = [lambda rng, s=s: ",".join([*(s[int(rng.integers(0, 5)):] for _ in range(rng.integers(0, 3))), s]) for s in table.sequence]
+    training = Training(str(tmp_path / "stand-in-e1"), recipe=Optimisation(batch_size=4, learning_rate=1e-3), lora=Lora(2, 4.0, 0.0), epochs=1, num_variants=2)
+    model, record = train_binding(table.assign(context=context), table, training, tmp_path, helpers.quiet)
+    assert len(record) == 1 and np.isfinite(record.loss).all()
+    alone, behind = model.predict([table.sequence[0]], table.ion[0])[0], model.predict([f"MKV,{table.sequence[0]}"], table.ion[0])[0]
+    assert len(alone) == len(behind) == len(table.sequence[0]) and np.isfinite(alone).all()
+    model.save_pretrained(tmp_path / "kept")
+    assert np.array_equal(BindingModel.from_pretrained(tmp_path / "kept").predict([table.sequence[0]], table.ion[0])[0], alone)
