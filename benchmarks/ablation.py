@@ -20,17 +20,19 @@ def in_processes(measure, cases, workers):
 def study(name, title, about, variants, measure, measures, epochs):
     """Run a study from the command line: `measure(variant, seed, epochs)` gives a row of numbers; the first variant is what the others are compared with.
 
-    Writes benchmarks/results/NAME_runs.csv after each run, and NAME_study.csv and .md at the end. `--more` keeps the runs of other seeds that the file holds.
+    Writes benchmarks/results/NAME_runs.csv after each run, and NAME_study.csv and .md at the end. `--more` keeps what else the file holds.
     """
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--epochs", type=int, default=epochs)
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
-    parser.add_argument("--more", action="store_true", help="keep the runs of other seeds; they must have had as many epochs")
+    parser.add_argument("--variants", nargs="+", default=list(variants), choices=list(variants))
+    parser.add_argument("--more", action="store_true", help="keep the other runs of the file; they must have had as many epochs")
     given, order, path = parser.parse_args(), list(variants), project_path("benchmarks", "results", f"{name}_runs.csv")
-    rows = [r for r in read_table(path).to_dict("records") if r["seed"] not in given.seeds] if given.more else []
+    cases = [(variant, seed) for seed in given.seeds for variant in given.variants]
+    rows = [r for r in read_table(path).to_dict("records") if (r["variant"], r["seed"]) not in cases] if given.more else []
     if other := {r["epochs"] for r in rows} - {given.epochs}: parser.error(f"{path} holds runs of {other} epochs, which cannot stand beside runs of {given.epochs}: leave out --more, or give --epochs")
-    for _, row in in_processes(measure, [(variant, seed, given.epochs) for seed in given.seeds for variant in variants], given.workers):
+    for _, row in in_processes(measure, [(*case, given.epochs) for case in cases], given.workers):
         rows = sorted([*rows, row], key=lambda r: (order.index(r["variant"]), r["seed"]))
         print(row, flush=True)
         write_table(path, pd.DataFrame(rows))

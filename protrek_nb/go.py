@@ -62,6 +62,7 @@ class GoRun:
     hierarchy: float = 0.2             # weight of parents scoring at least as high as children
     epochs: int = 30                   # passes over the training proteins
     seed: int = 42                     # of the split, the weights, the batches and the bootstrap
+    save_steps: int = 0                # steps between further checkpoints within an epoch; 0: none
     learning_rate: float | None = None # None: as the recipe says
     batch_size: int | None = None      # proteins in a batch; None: as the recipe says
     max_identity: float = 0.5          # sequences of different splits stay below this identity
@@ -76,7 +77,7 @@ class GoRun:
     def weights(self): return GoWeights(self.contrastive, self.distill, self.attribution, self.entropy, self.hierarchy)
 
     @property
-    def recipe(self): return replace(RECIPE, **{k: v for k in ("learning_rate", "batch_size") if (v := getattr(self, k)) is not None})
+    def recipe(self): return replace(RECIPE, save_steps=self.save_steps, **{k: v for k in ("learning_rate", "batch_size") if (v := getattr(self, k)) is not None})
 
 # %% ../nbs/08_go.ipynb #c017
 def make_texts(

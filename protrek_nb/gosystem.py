@@ -115,7 +115,9 @@ class GoTrainer(TwinTrainer):
 class KeepCurrent(TrainerCallback):
     "Before each epoch: change the phase or refresh what was seen. After each step: let the teacher follow."
     def __init__(self, trainer): self.trainer = trainer
-    def on_epoch_begin(self, args, state, control, **kwargs): self.trainer.reload(state.global_step // self.trainer.plan.steps_per_epoch, state.global_step)
+    def on_epoch_begin(self, args, state, control, **kwargs):
+        epoch, inside = divmod(state.global_step, self.trainer.plan.steps_per_epoch)
+        if not inside: self.trainer.reload(epoch, state.global_step)  # a run that goes on within an epoch has read its vectors from the checkpoint
     def on_step_end(self, args, state, control, **kwargs): self.trainer.model.teacher.update(self.trainer.model.student)
 
 # %% ../nbs/08g_system.ipynb #c021

@@ -28,6 +28,7 @@ class Optimisation:
     dropout: float = 0.0          # share of the activations that training hides
     keep: str = "best"            # the checkpoint that a run ends with: best on validation, or last
     save_every: int = 5           # epochs between checkpoints
+    save_steps: int = 0           # steps between further checkpoints within an epoch; 0: none
     patience: int = 0             # stop after so many epochs without a better validation score; 0 never stops early
 
     def __post_init__(self):
@@ -35,7 +36,7 @@ class Optimisation:
 
     def problems(self): # sentences, one for each field that cannot be
         "Say what is wrong with the numbers."
-        for name in ("weight_decay", "clip", "patience"):
+        for name in ("weight_decay", "clip", "patience", "save_steps"):
             if getattr(self, name) < 0: yield f"{name} = {getattr(self, name)} must not be negative"
         for name in ("learning_rate", "batch_size", "save_every"):
             if not getattr(self, name) > 0: yield f"{name} = {getattr(self, name)} must be above 0"

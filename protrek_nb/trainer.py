@@ -23,7 +23,7 @@ import torch.distributed as dist
 from torch.utils.data import DataLoader, Dataset
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from .core import verify_sums, write_sums
+from .core import read_json, verify_sums, write_json, write_sums
 from .curriculum import mix_counts
 from .dataset import collate
 from .losses import gather_rows
@@ -227,10 +227,13 @@ def out_of_patience(
 
 # %% ../nbs/05b_trainer.ipynb #c038
 class FollowEpoch(TrainerCallback):
-    "Tell the plan which epoch it is, and a resumed run that it had already stopped."
+    "Tell the plan which epoch it is, a resumed run that it had already stopped, and a long epoch to save on the way."
     def __init__(self, plan): self.plan = plan
     def on_train_begin(self, args, state, control, **kwargs): control.should_training_stop = out_of_patience(self.plan, state)
     def on_epoch_begin(self, args, state, control, **kwargs): self.plan.epoch = state.global_step // self.plan.steps_per_epoch
+    def on_step_end(self, args, state, control, **kwargs):
+        every = self.plan.recipe.save_steps
+        if every and state.global_step % every == 0 and state.global_step % self.plan.steps_per_epoch: control.should_save = True
 
 # %% ../nbs/05b_trainer.ipynb #c039
 class TwinTrainer(Trainer):
@@ -345,12 +348,19 @@ def _save_checkpoint(self, model, trial=None):
     wait_for_all()
     with full_disk_explained(hidden):
         Trainer._save_checkpoint(self, model, trial)
-        if self.args.should_save: self.save_more(hidden)
+        if self.args.should_save:
+            write_json(hidden / "sums.json", self.sums)  # of the epoch so far
+            self.save_more(hidden)
         wait_for_all()
         if self.args.should_save: publish(hidden, folder / name, self.state.best_global_step)
     wait_for_all()
 
 def _get_output_dir(self, trial=None): return str(Path(self.args.output_dir) / ".incomplete")
+def _load_optimizer_and_scheduler(self, checkpoint): # where a run goes on from, or None
+    "Read the optimiser, and the sums of an epoch that was cut off."
+    Trainer._load_optimizer_and_scheduler(self, checkpoint)
+    if checkpoint and (path := Path(checkpoint) / "sums.json").exists(): self.sums = read_json(path)
+
 def _save_more(self, folder): "Write what else this run needs to go on; other systems have more than weights."
 
-TwinTrainer._save_checkpoint, TwinTrainer._get_output_dir, TwinTrainer.save_more = _save_checkpoint, _get_output_dir, _save_more
+TwinTrainer._save_checkpoint, TwinTrainer._get_output_dir, TwinTrainer.save_more, TwinTrainer._load_optimizer_and_scheduler = _save_checkpoint, _get_output_dir, _save_more, _load_optimizer_and_scheduler

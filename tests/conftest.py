@@ -39,7 +39,8 @@ def tiny_path(tiny_table, tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_run(tiny_path):
     "Parameters of a run of three epochs of four steps, with a checkpoint after each epoch."
-    import helpers  # adds the recipe `tiny`
+    import helpers  # noqa: F401  adds the recipe `tiny`
+    from protrek_nb.train import TrainRun
     return TrainRun(name="tiny", data=str(tiny_path), base="small", recipe="tiny", epochs=3)
 
 

@@ -1,0 +1,29 @@
+"""A whole run of the second system from files, cut off within an epoch, and resumed from its folder."""
+import shutil
+
+import helpers
+from protrek_nb import go
+from protrek_nb.core import read_json, read_table, sha256_file
+from protrek_nb.toyterms import load_terms, toy_obo_path
+from protrek_nb.trainer import checkpoints
+
+
+def test_a_resumed_run_ends_with_the_same_bits(tmp_path):
+    "Weights, trace and metrics of a run that goes on from within its second epoch, in another phase, are those of the run that was never cut off."
+    table = load_terms()
+    table[table.family.isin(table.family.unique()[:60])].to_csv(tmp_path / "proteins.csv", index=False)
+    run = go.GoRun(name="small", data=str(tmp_path / "proteins.csv"), ontology=str(toy_obo_path()), epochs=3, batch_size=16, save_steps=5, replicates=3)
+    with helpers.runs_in(tmp_path):
+        whole = go.fit(run, report=helpers.quiet)
+        cut = tmp_path / "cut"
+        shutil.copytree(whole.path, cut)
+        for name in ("student.safetensors", "student.json", "metrics.json", "history.csv", "trace.csv"): (cut / name).unlink()
+        steps = len(read_table(whole.path / "trace.csv")) // run.epochs
+        for step, path in checkpoints(cut / "checkpoints"):
+            if step > 2 * steps and step % steps == 0: shutil.rmtree(path)
+        assert checkpoints(cut / "checkpoints")[-1][0] % steps, "the newest checkpoint must lie within an epoch"
+        resumed = go.fit(go.replace(run, resume=str(cut)), report=helpers.quiet)
+    assert sha256_file(whole.path / "student.safetensors") == sha256_file(resumed.path / "student.safetensors")
+    assert read_table(whole.path / "trace.csv").equals(read_table(resumed.path / "trace.csv"))
+    assert read_json(whole.metrics_path) == read_json(resumed.metrics_path)
+    assert {"frequency_weights", "questions", "namespaces"} <= set(read_json(whole.metrics_path))
