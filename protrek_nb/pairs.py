@@ -23,7 +23,7 @@ from .isolates import make_pairs, metadata_names, read_dscript, read_isolates, r
 from .model import default_device
 from .pairfeatures import Slot, SlotNorm, canonical, embed_means, features
 from .paircontrols import by_matching, control_scores, judge_scores, leak_audit
-from .pairsplits import certify_pairs, split_pairs
+from .pairsplits import WAYS, certify_pairs, split_pairs
 from .pairtrain import PairOptions, ResiduePairs, VectorPairs, pair_loss, pair_metrics, pair_scores, train_head, write_training
 from .encoders import open_encoder, open_residues
 
@@ -56,10 +56,14 @@ class PairRun:
     clip: float = 1.0                # largest gradient norm; 0 does not clip
     stop_on: str = "auc"             # validation number that picks the epoch: loss, f1, auc
     patience: int = 15               # epochs without a better one before training ends; 0 never ends early
-    threshold: str = "f1"            # f1, f0.5, f2: chosen on validation; none: 0.5
+    threshold: str = "f1"            # f1, f0.5, f2, accuracy: chosen on validation; none: 0.5
     seed: int = 42                   # of negatives, split, weights, batches and bootstrap
 
-    def __post_init__(self): self.options, self.config(1)
+    def __post_init__(self):
+        if self.split not in WAYS: raise ValueError(f"split = {self.split!r} is not known; there are {', '.join(WAYS)}")
+        if not 0 < self.max_identity <= 1: raise ValueError(f"max_identity = {self.max_identity} must lie above 0 and not above 1")
+        if not self.ratio > 0: raise ValueError(f"ratio = {self.ratio} must be above 0: negatives for each positive")
+        self.options, self.config(1)
 
     @property
     def options(self): return PairOptions(**{f.name: getattr(self, f.name) for f in fields(PairOptions) if hasattr(self, f.name)})

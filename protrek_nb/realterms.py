@@ -11,7 +11,7 @@ import pandas as pd
 
 from .figures import model_colours, new_figure, styled, whiskers
 
-# %% ../nbs/08i_realterms.ipynb #c014
+# %% ../nbs/08i_realterms.ipynb #c016
 @styled
 def plot_namespaces(
     spaces:pd.DataFrame, # namespace, metric, model, value, low, high
@@ -29,6 +29,6 @@ def plot_namespaces(
             axis.bar(at, part.value, 0.75 / len(models), color=colours[model], label=model)
             whiskers(axis, at, part)
         axis.set_xticks(range(len(names)), [n.replace("_", "\n") for n in names])
-        axis.set_ylabel(metric)
+        axis.set_ylabel({"fmax": "Fmax", "smin": "Smin"}.get(metric, metric.replace("_", " ").replace("aupr", "AUPR")))
     axes[0][-1].legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
