@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from . import splits
+from . import pairsplits, splits
 from .core import RunDir, find_path, hash_table, parse_parameters, project_path, read_json, save_params, shared_data, write_json
 from .heads import HeadConfig, PairClassifier
 from .isolates import make_pairs, metadata_names, read_dscript, read_isolates, read_pipr
 from .model import default_device
 from .pairfeatures import Slot, SlotNorm, canonical, embed_means, features
 from .paircontrols import by_matching, control_scores, judge_scores, leak_audit
-from .pairsplits import WAYS, certify_pairs, split_pairs
+from .pairsplits import certify_pairs, split_pairs
 from .pairtrain import PairOptions, ResiduePairs, VectorPairs, pair_loss, pair_metrics, pair_scores, train_head, write_training
 from .encoders import open_encoder, open_residues
 
@@ -60,7 +60,7 @@ class PairRun:
     seed: int = 42                   # of negatives, split, weights, batches and bootstrap
 
     def __post_init__(self):
-        if self.split not in WAYS: raise ValueError(f"split = {self.split!r} is not known; there are {', '.join(WAYS)}")
+        if self.split not in pairsplits.WAYS: raise ValueError(f"split = {self.split!r} is not known; there are {', '.join(pairsplits.WAYS)}")
         if not 0 < self.max_identity <= 1: raise ValueError(f"max_identity = {self.max_identity} must lie above 0 and not above 1")
         if not self.ratio > 0: raise ValueError(f"ratio = {self.ratio} must be above 0: negatives for each positive")
         self.options, self.config(1)

@@ -36,7 +36,7 @@ def plot_drop(
     scores:pd.DataFrame, # of `over_splits`, one data set
     title:str,           # the finding
 ):                       # figure
-    "Draw the score of the head and of each control from the leakiest split to the cleanest, one panel for each kind of negatives."
+    "Draw the score of the head and of each control under each split, one panel for each kind of negatives."
     kinds, splits = list(dict.fromkeys(scores.negatives)), [s for s in ORDER if (scores["split"] == s).any()]
     figure, axes = new_figure(3.2 + 3.4 * len(kinds), 4, title, ncols=len(kinds), sharey=True, squeeze=False)
     colours = model_colours(MODELS)
