@@ -228,11 +228,12 @@ def test_lora_rank(tiny_run, tiny_data, base, tmp_path, monkeypatch):
     assert not any("embeddings" in n or "LayerNorm" in n for n in moved)
 
 
-@follows("keep", "save_every", "patience")
+@follows("keep", "save_every", "save_steps", "patience")
 @pytest.mark.parametrize("changes, scores, saved, kept", [
     (dict(save_every=2, keep="last"), [.9, .8, .7, .6, .5], [4, 16, 20], 20),  # best, newest two; the last epoch is always saved
     (dict(save_every=99, keep="best"), [.5, .9, .7, .6, .5], [8, 20], 8),
     (dict(save_every=99, keep="best", patience=2), [.5, .9, .7, .6, .5], [8, 16], 8),
+    (dict(save_every=99, keep="last", save_steps=3), [.9, .8, .7, .6, .5], [4, 18, 20], 20),  # every third step within an epoch; the newest stay
 ])
 def test_checkpoints(changes, scores, saved, kept, tiny_run, tiny_data, base, tmp_path, monkeypatch):
     "What is saved, when a run stops, and which checkpoint it ends with."
