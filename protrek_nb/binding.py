@@ -270,7 +270,7 @@ def load_thresholds(model_dir) -> dict: # ion -> threshold
     "Read the thresholds of a fold or of a run."
     path = find_path(str(model_dir))
     if (path / "thresholds.json").is_file(): return read_json(path / "thresholds.json")
-    if (path / "binding.json").is_file() and not path.name.startswith("fold_"):
+    if (path / "binding.json").is_file():
         warnings.warn(f"{model_dir} is a model without thresholds: residues are called from a probability of 0.5")
         return dict.fromkeys(read_json(path / "binding.json")["ions"], 0.5)
     if not (path / "global_thresholds.yaml").is_file(): raise FileNotFoundError(f"{model_dir} has no thresholds.json and no global_thresholds.yaml: resume the run, so that it ends")

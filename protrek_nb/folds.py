@@ -145,9 +145,9 @@ def run_fold(
 
 # %% ../nbs/10f_folds.ipynb #c024
 def leave_fold(folder, model, record, thresholds, out):
-    "Write adapter, heads with prototypes, thresholds, history, plots and predictions; the predictions last, for they say that the fold is complete."
-    model.save_pretrained(folder)
+    "Write thresholds, adapter, heads with prototypes, history, plots and predictions: the thresholds before the model that needs them, the predictions last, for they say that the fold is complete."
     write_json(folder / "thresholds.json", thresholds)
+    model.save_pretrained(folder)
     write_table(folder / "history.csv", record)
     (folder / "plots").mkdir(exist_ok=True)
     plot_fold(record, out).savefig(folder / "plots" / "fold.png")

@@ -38,10 +38,10 @@ def features(
     kinds=("concat",), # names of `KINDS`
 ):                     # float32 (N, F), array or tensor as given; D columns for each kind, 2 D for concat
     "Compute the features of pairs; ValueError for shapes that do not fit and for values that are not finite."
-    for side, x_ND in dict(a=a_ND, b=b_ND).items():
-        if not np.isfinite(np.asarray(x_ND.detach().cpu() if torch.is_tensor(x_ND) else x_ND, float)).all(): raise ValueError(f"side {side} holds NaN or infinite numbers: was a vector never computed?")
     if not torch.is_tensor(a_ND): return features(*(torch.as_tensor(np.asarray(x, np.float32)) for x in (a_ND, b_ND)), kinds).numpy()
     if a_ND.shape != b_ND.shape or a_ND.ndim != 2: raise ValueError(f"vectors of {tuple(a_ND.shape)} and {tuple(b_ND.shape)} are no pairs: two tables (N, D) of one shape are needed")
+    for side, x_ND in dict(a=a_ND, b=b_ND).items():
+        if not torch.isfinite(x_ND).all(): raise ValueError(f"side {side} holds NaN or infinite numbers: was a vector never computed?")
     return torch.cat([KINDS[kind](a_ND.float(), b_ND.float()) for kind in check_kinds(kinds)], -1)
 
 # %% ../nbs/09c_features.ipynb #c017
