@@ -120,7 +120,7 @@ def make_miner(
     if not run.curriculum:
         first, last = settings(0), settings(plan.steps)
         settings = MinerSettings.of({name: (first[name] + last[name]) / 2 for name in first})
-    return BatchBuilder(found.ontology, VectorResources(found.ontology, log, pool=found.seen()), settings, seed=run.seed)
+    return BatchBuilder(found.ontology, VectorResources(found.ontology, log, pool=found.seen), settings, seed=run.seed)
 
 # %% ../nbs/08_go.ipynb #c022
 def validator(
@@ -129,7 +129,7 @@ def validator(
     proteins:TableResidues, # residues
 ):                         # function of a student, giving the numbers of an epoch
     "Make the function that scores a student after each epoch."
-    at, rows, ids = found.at("valid"), found.seen(), found.ids("valid")
+    at, rows, ids = found.at("valid"), found.seen, found.ids("valid")
     truth_NT = found.truth(at, rows)
     def validate(student):
         value = macro_aupr(truth_NT, score_proteins(student, store, proteins, ids, rows))
@@ -170,7 +170,7 @@ def measure_go(
 ) -> dict:                 # tables as lists of records: questions, namespaces, attention where sites are known
     "Ask the three questions of a student and of the baselines."
     asked, spaces, ask = [], [], lambda at, rows: score_proteins(student, store, proteins, found.table.protein_id.iloc[at].tolist(), rows)
-    seen, valid = found.seen(), found.at("valid")
+    seen, valid = found.seen, found.at("valid")
     frequency_T = np.asarray(found.part("train", shown=True).matrix(found.ontology).mean(0), float).ravel()[seen]
     combine, weights = frequency_prior(found.truth(valid, seen), ask(valid, seen), frequency_T, np.array(found.ontology.namespaces)[seen])
     for question, (at, rows) in questions(found).items():

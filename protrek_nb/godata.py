@@ -78,6 +78,11 @@ class GoData:
     def at(self, split): "List the places of a split's proteins."; return np.flatnonzero(self.table["split"] == split)
     def ids(self, split): return self.table.protein_id[self.at(split)].tolist()
 
+    def truth(self, at, rows): # (N, T) bool
+        "Tell which proteins carry which terms, closed under the true path."
+        part = Annotations([self.annotations.proteins[i] for i in at], [self.annotations.rows[i] for i in at])
+        return part.matrix(self.ontology)[:, rows].toarray()
+
     def part(self, split, shown=False): # Annotations
         "Give the annotations of a split."
         source, at = self.shown if shown else self.annotations, self.at(split)
@@ -90,24 +95,16 @@ class GoData:
         return text_vectors([writer.text(row, "plain") for row in range(len(self.ontology))])
 
     @cached_property
+    def seen(self): # rows, rising
+        "List the terms that training proteins carry, without roots."
+        carried = np.asarray(self.part("train", shown=True).matrix(self.ontology).sum(0)).ravel() > 0
+        carried[[*self.ontology.roots, *self.hidden]] = False
+        return np.flatnonzero(carried)
+
+    @cached_property
     def accretion(self): "Weigh each term by what it adds to its parents in training, in bits, (N,)."; return self.ontology.information_accretion(self.part("train"))
 
-# %% ../nbs/08fa_godata.ipynb #c018
-def _seen(self): # rows, rising
-    "List the terms that training proteins carry, without roots."
-    carried = np.asarray(self.part("train", shown=True).matrix(self.ontology).sum(0)).ravel() > 0
-    carried[list(self.ontology.roots)] = False
-    carried[self.hidden] = False
-    return np.flatnonzero(carried)
-
-def _truth(self, at, rows): # (N, T) bool
-    "Tell which proteins carry which terms, closed under the true path."
-    part = Annotations([self.annotations.proteins[i] for i in at], [self.annotations.rows[i] for i in at])
-    return part.matrix(self.ontology)[:, rows].toarray()
-
-GoData.seen, GoData.truth = _seen, _truth
-
-# %% ../nbs/08fa_godata.ipynb #c019
+# %% ../nbs/08fa_godata.ipynb #c017
 def load_go(
     data:str="toy",          # "toy", "swissprot", or an annotation table with sequences
     ontology:str="",         # OBO file; "" for the named ones

@@ -23,7 +23,7 @@ def questions(
     found, # GoData
 ) -> dict: # question -> (places of the proteins, rows of the terms)
     "List which proteins and which terms each question is about."
-    train, test, seen = found.at("train"), found.at("test"), found.seen()
+    train, test, seen = found.at("train"), found.at("test"), found.seen
     return {"unseen proteins": (test, seen), "unseen terms": (train, found.hidden), "both": (test, found.hidden)}
 
 # %% ../nbs/08h_judged.ipynb #c011
@@ -33,7 +33,7 @@ def baselines(
     rows,  # rows of terms
 ) -> dict: # name -> (N, T) scores
     "Score proteins and terms without a model; a protein is never its own neighbour."
-    train, seen = found.part("train", shown=True), found.seen()
+    train, seen = found.part("train", shown=True), found.seen
     columns = np.union1d(seen, rows)  # the other terms play no part
     seen, place = np.searchsorted(columns, seen), np.searchsorted(columns, rows)
     closed, words = train.matrix(found.ontology)[:, columns], found.words[columns]
