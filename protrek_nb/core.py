@@ -380,7 +380,11 @@ def save_params(
     data_hash: str,   # `hash_table` or `sha256_file` of the input
     **extra,          # further entries, by name
 ) -> dict:            # what was written
-    "Write params.json: parameters, data hash, environment."
+    "Write params.json: parameters, data hash, environment. ValueError where the run that goes on began with other data."
+    if run_dir.params_path.exists():
+        before, now = read_json(run_dir.params_path), dict(dict(files=None) | extra, data_hash=data_hash)
+        if other := [name for name in ("data_hash", "files") if before.get(name) != now[name]]:
+            raise ValueError(f"{run_dir.path} began with other data ({', '.join(other)} in params.json differs): what was tested would be trained on. Give back the data it began with, or start a new run")
     values = dataclasses.asdict(params) if dataclasses.is_dataclass(params) else dict(params)
     record = dict(params=values, data_hash=data_hash, environment=environment(), **extra)
     write_json(run_dir.params_path, record)

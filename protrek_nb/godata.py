@@ -61,6 +61,7 @@ def draw_unseen(
 ) -> np.ndarray:             # rows, rising
     "Draw terms of middling frequency."
     count_N = np.asarray(annotations.matrix(ontology).sum(0)).ravel()
+    count_N[list(ontology.roots)] = 0  # a root would take its whole namespace along
     fit = np.flatnonzero((count_N >= carriers[0]) & (count_N <= carriers[1]))
     return np.sort(np.random.default_rng(seed).choice(fit, int(len(fit) * share), replace=False))
 

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
+from torch.utils.checkpoint import checkpoint
 from torch.utils.data import Dataset
 from transformers import TrainerCallback
 
@@ -50,10 +51,26 @@ class WordReader(nn.Module):
 # %% ../nbs/08g_system.ipynb #c012
 class TextReader(nn.Module):
     "Read a text with a transformers encoder."
-    def __init__(self, encoder): super().__init__(); self.encoder = encoder
-    def forward(self, ids_BL, mask_BL): return self.encoder(input_ids=ids_BL, attention_mask=mask_BL).last_hidden_state[:, 0]
 
-# %% ../nbs/08g_system.ipynb #c015
+    def __init__(self,
+        encoder,     # such as BertModel
+        budget=8192, # tokens that a padded part may hold
+    ):
+        super().__init__()
+        self.encoder, self.budget = encoder, budget
+
+    def _part(self, ids_BL, mask_BL): return self.encoder(input_ids=ids_BL, attention_mask=mask_BL).last_hidden_state[:, 0]
+
+    def forward(self, ids_BL, mask_BL):
+        lengths = mask_BL.sum(1).tolist()
+        parts = plan_batches(lengths, self.budget, overhead=self.budget)
+        again = len(parts) > 1 and torch.is_grad_enabled()
+        read = (lambda *x: checkpoint(self._part, *x, use_reentrant=False)) if again else self._part
+        cuts = [(part, max(lengths[i] for i in part)) for part in parts]
+        order = torch.tensor([i for part in parts for i in part], device=ids_BL.device)
+        return torch.cat([read(ids_BL[part, :longest], mask_BL[part, :longest]) for part, longest in cuts])[order.argsort()]
+
+# %% ../nbs/08g_system.ipynb #c017
 class Student(nn.Module):
     "A reader of texts and a model of proteins."
     def __init__(self, reader, model): super().__init__(); self.reader, self.model = reader, model
@@ -73,7 +90,7 @@ class GoSystem(nn.Module):
         self.teacher = Teacher(self.student, decay)
     def forward(self, *batch): return self.student(*batch)
 
-# %% ../nbs/08g_system.ipynb #c017
+# %% ../nbs/08g_system.ipynb #c019
 class ProteinPlan(Dataset):
     "The batches of a run: proteins in a new order in each epoch."
     def __init__(self,
@@ -92,7 +109,7 @@ class ProteinPlan(Dataset):
         order = np.random.default_rng((self.seed, self.epoch)).permutation(len(self.proteins))
         return self.collate(self.proteins.__getitems__(order[i * self.recipe.batch_size:(i + 1) * self.recipe.batch_size].tolist()))
 
-# %% ../nbs/08g_system.ipynb #c019
+# %% ../nbs/08g_system.ipynb #c021
 class GoTrainer(TwinTrainer):
     "The spine's trainer for proteins and terms."
     def __init__(self,
@@ -104,14 +121,29 @@ class GoTrainer(TwinTrainer):
         builder:BatchBuilder,# the miner; its resources are kept current here
         weights,             # GoWeights
         report=print,        # called with one line for each epoch, and for each reload
+        text_learning_rate=None, # of a pretrained text encoder; None: that of all else
     ):
-        self.store, self.builder, self.weights, self.traces, self.behind = store, builder, weights, [], False
+        self.store, self.builder, self.weights, self.traces, self.behind, self.text_learning_rate = store, builder, weights, [], False, text_learning_rate
         self.ancestors = store.writer.ontology.ancestor_matrix
         super().__init__(system, plan, args, lambda model: validate(model.student), None, report)
         self.encode = term_encoder(store, TermVector(system.student))
         self.add_callback(KeepCurrent(self))
 
-# %% ../nbs/08g_system.ipynb #c020
+# %% ../nbs/08g_system.ipynb #c023
+def _create_optimizer(self, *args):
+    "Make the optimiser; the weights of a text encoder get their own learning rate."
+    optimizer, encoder = TwinTrainer.create_optimizer(self, *args), getattr(self.model.student.reader, "encoder", None)
+    if encoder is None or self.text_learning_rate is None: return optimizer
+    theirs = set(encoder.parameters())
+    for group in list(optimizer.param_groups):
+        mine = [p for p in group["params"] if p in theirs]
+        group["params"] = [p for p in group["params"] if p not in theirs]
+        if mine: optimizer.add_param_group(dict({k: v for k, v in group.items() if k != "params"}, params=mine, lr=self.text_learning_rate))
+    return optimizer
+
+GoTrainer.create_optimizer = _create_optimizer
+
+# %% ../nbs/08g_system.ipynb #c024
 class KeepCurrent(TrainerCallback):
     "Before each epoch: change the phase or refresh what was seen. After each step: let the teacher follow."
     def __init__(self, trainer): self.trainer = trainer
@@ -120,7 +152,7 @@ class KeepCurrent(TrainerCallback):
         if not inside: self.trainer.reload(epoch, state.global_step)  # a run that goes on within an epoch has read its vectors from the checkpoint
     def on_step_end(self, args, state, control, **kwargs): self.trainer.model.teacher.update(self.trainer.model.student)
 
-# %% ../nbs/08g_system.ipynb #c021
+# %% ../nbs/08g_system.ipynb #c025
 def _reload(self,
     epoch:int, # that begins
     step:int,  # optimiser steps done
@@ -138,12 +170,12 @@ def _reload(self,
 
 GoTrainer.reload = _reload
 
-# %% ../nbs/08g_system.ipynb #c023
+# %% ../nbs/08g_system.ipynb #c027
 def _here(self, *tensors): "Move tensors to where the model is."; return [x.to(self.args.device) for x in tensors]
 
 GoTrainer.here = _here
 
-# %% ../nbs/08g_system.ipynb #c024
+# %% ../nbs/08g_system.ipynb #c028
 def _mine(self, batch):
     "Choose candidates with the weights as they are."
     local_BP = pad_sequence(batch.pos_local, batch_first=True)
@@ -155,7 +187,7 @@ def _mine(self, batch):
 
 GoTrainer.mine = _mine
 
-# %% ../nbs/08g_system.ipynb #c025
+# %% ../nbs/08g_system.ipynb #c029
 def _known(self, batch, candidates, inputs):
     "Collect what the objectives need to know of a batch."
     teacher_BK, pairs = self.model.teacher(*inputs).score_BT if self.weights.distill else None, None
@@ -165,7 +197,7 @@ def _known(self, batch, candidates, inputs):
 
 GoTrainer.known = _known
 
-# %% ../nbs/08g_system.ipynb #c026
+# %% ../nbs/08g_system.ipynb #c030
 def _go_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
     batch = inputs["batch"]
     candidates = self.mine(batch)
@@ -177,7 +209,7 @@ def _go_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None)
 
 GoTrainer.compute_loss = _go_loss
 
-# %% ../nbs/08g_system.ipynb #c028
+# %% ../nbs/08g_system.ipynb #c032
 def _save_more(self, folder):
     "Write vectors, phase and trace."
     save_file(self.builder.resources.state_dict(), folder / "resources.safetensors")
@@ -195,7 +227,7 @@ def _load_from_checkpoint(self, folder, model=None):
 
 GoTrainer.save_more, GoTrainer._load_from_checkpoint = _save_more, _load_from_checkpoint
 
-# %% ../nbs/08g_system.ipynb #c030
+# %% ../nbs/08g_system.ipynb #c034
 def score_proteins(
     student,   # Student
     store,     # GoTextStore, in the phase to be read

@@ -325,7 +325,7 @@ Ontology.information_content = _information_content
 # %% ../nbs/08a_ontology.ipynb #c068
 def _information_accretion(self,
     annotations:Annotations, # that the frequencies come from
-) -> np.ndarray:             # (n,) nats, at least 0
+) -> np.ndarray:             # (n,) bits, at least 0
     "Measure what each term adds to its parents."
     closed = annotations.matrix(self).astype(np.int32)
     pairs = np.array([(p, r) for r, up in enumerate(self._up) for p in up], np.int64).reshape(-1, 2).T
@@ -333,7 +333,7 @@ def _information_accretion(self,
     number_n = np.array([len(up) for up in self._up])
     held.data = held.data == number_n[held.indices]
     with_parents_n = np.where(number_n == 0, len(annotations), held.sum(0))
-    return np.log((with_parents_n + 1) / (closed.sum(0) + 1))
+    return np.log2((with_parents_n + 1) / (closed.sum(0) + 1))
 
 Ontology.information_accretion = _information_accretion
 

@@ -207,14 +207,16 @@ def arguments(
     folder:Path,   # the run's `checkpoints/`
     seed:int,      # of the run
 ) -> TrainingArguments:
-    "Say to `transformers.Trainer` what the recipe says."
-    return TrainingArguments(
+    "Say to `transformers.Trainer` what the recipe says. One process uses one device: several GPUs are used through `torchrun`, one process for each."
+    args = TrainingArguments(
         output_dir=str(folder), num_train_epochs=epochs, per_device_train_batch_size=1, seed=seed, data_seed=seed,
         learning_rate=recipe.learning_rate, weight_decay=recipe.weight_decay, adam_beta2=recipe.beta2, max_grad_norm=recipe.clip,
         lr_scheduler_type=recipe.lr_schedule if recipe.warmup == 0 or recipe.lr_schedule != "constant" else "constant_with_warmup",
         warmup_steps=round(recipe.warmup * plan.steps), optim="adamw_torch", bf16=torch.cuda.is_available(), use_cpu=not torch.cuda.is_available(),
         logging_strategy="epoch", eval_strategy="epoch", save_strategy="no", logging_nan_inf_filter=False, report_to="none", disable_tqdm=True,
         remove_unused_columns=False, dataloader_num_workers=0, dataloader_pin_memory=False, ddp_find_unused_parameters=True)
+    args._n_gpu = min(args.n_gpu, 1)  # more would wrap the model in DataParallel, which cuts every tensor by rows, also those that are not rows of the batch
+    return args
 
 # %% ../nbs/05b_trainer.ipynb #c037
 def out_of_patience(

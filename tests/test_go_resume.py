@@ -2,6 +2,7 @@
 import shutil
 
 import helpers
+import pytest
 from protrek_nb import go
 from protrek_nb.core import read_json, read_table, sha256_file
 from protrek_nb.toyterms import load_terms, toy_obo_path
@@ -9,7 +10,7 @@ from protrek_nb.trainer import checkpoints
 
 
 def test_a_resumed_run_ends_with_the_same_bits(tmp_path):
-    "Weights, trace and metrics of a run that goes on from within its second epoch, in another phase, are those of the run that was never cut off."
+    "Weights, trace and metrics of a run that goes on from within its second epoch, in another phase, are those of the run that was never cut off; with other proteins it does not go on."
     table = load_terms()
     table[table.family.isin(table.family.unique()[:60])].to_csv(tmp_path / "proteins.csv", index=False)
     run = go.GoRun(name="small", data=str(tmp_path / "proteins.csv"), ontology=str(toy_obo_path()), epochs=3, batch_size=16, save_steps=5, replicates=3)
@@ -23,6 +24,8 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path):
             if step > 2 * steps and step % steps == 0: shutil.rmtree(path)
         assert checkpoints(cut / "checkpoints")[-1][0] % steps, "the newest checkpoint must lie within an epoch"
         resumed = go.fit(go.replace(run, resume=str(cut)), report=helpers.quiet)
+        table[table.family.isin(table.family.unique()[:59])].to_csv(tmp_path / "proteins.csv", index=False)
+        with pytest.raises(ValueError, match="began with other data"): go.fit(go.replace(run, resume=str(cut)), report=helpers.quiet)
     assert sha256_file(whole.path / "student.safetensors") == sha256_file(resumed.path / "student.safetensors")
     assert read_table(whole.path / "trace.csv").equals(read_table(resumed.path / "trace.csv"))
     assert read_json(whole.metrics_path) == read_json(resumed.metrics_path)
