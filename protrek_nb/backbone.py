@@ -8,8 +8,10 @@ __all__ = ['SMALL', 'E1_INPUTS', 'E1_PADS', 'E1_BOUNDARY', 'E1_MASK', 'E1_FIRST_
 
 # %% ../nbs/10d_backbone.ipynb #c004
 import hashlib
+import re
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 from transformers import EsmConfig, EsmForMaskedLM
@@ -59,10 +61,12 @@ class EsmBackbone(Backbone):
         ids = tokenizer.convert_tokens_to_ids(list(AMINO_ACIDS))
         super().__init__(model, source, model.config.hidden_size, tokenizer.mask_token_id, ids)
         self.reader = TowerTokenizer("sequence", tokenizer)
+        self.letters = {chr(k) for k in np.flatnonzero(self.reader.table >= 0)}
+        self.strange = re.compile(f"[^{re.escape(''.join(sorted(self.letters)))}]")
 
     def tokens(self, strings):
         if any("," in s for s in check_strings("sequence", strings)): raise ValueError("a context of homologues was given, which ESM cannot read; use an E1 backbone, or give the chain alone")
-        rows = self.reader(strings)
+        rows = self.reader([self.strange.sub("X", s) if self.letters & set(s) else s for s in strings])
         ids_BL, mask_BL = pad_rows(rows, self.reader.pad)
         mask_BL = torch.ones_like(ids_BL) if mask_BL is None else mask_BL
         column_L, length_B1 = torch.arange(ids_BL.shape[1]), mask_BL.sum(1, keepdim=True) - 2

@@ -118,7 +118,8 @@ def pretrain(
     plan = [(e, i, rows) for e in range(training.mlm_epochs) for i, rows in enumerate(deal_batches([len(s) for s in sequences], [""] * len(sequences), size, (training.seed, e, 7)))]
     if not plan: return []
     step = torch.optim.AdamW(backbone.parameters(), lr=training.recipe.learning_rate, weight_decay=training.recipe.weight_decay, betas=(0.9, training.recipe.beta2))
-    pace = torch.optim.lr_scheduler.OneCycleLR(step, training.recipe.learning_rate, total_steps=len(plan), pct_start=0.1)
+    rise = 0.1 if len(plan) != 10 else 0.09  # a tenth of ten steps is a rise from step 0 to step 0, by whose length PyTorch would divide
+    pace = torch.optim.lr_scheduler.OneCycleLR(step, training.recipe.learning_rate, total_steps=len(plan), pct_start=rise)
     losses = [[] for _ in range(training.mlm_epochs)]
     for epoch, i, rows in plan:
         views = aligned_views(backbone.tokens([sequences[r] for r in rows]), 1, np.random.default_rng((training.seed, epoch, i, 7)), rule).to(device)
@@ -128,7 +129,7 @@ def pretrain(
         if i + 1 == len(plan) // training.mlm_epochs: report(f"letters, epoch {epoch + 1:3d}/{training.mlm_epochs}  loss {np.mean(losses[epoch]):.3f}")
     return [float(np.mean(x)) for x in losses]
 
-# %% ../nbs/10ea_training.ipynb #c023
+# %% ../nbs/10ea_training.ipynb #c025
 def strings_of(
     table:pd.DataFrame, # sequence, perhaps `context`
 ) -> list:              # what the backbone reads; a context that is always the same for a row
@@ -144,6 +145,7 @@ def set_prototypes(
     "Make the prototypes; ValueError for an ion without a positive residue."
     for ion in model.ions:
         part = table[table.ion == ion].sample(frac=1, random_state=training.seed)
+        part = part.iloc[np.argsort(~part.labels.str.contains("1"), kind="stable")]
         def batches():
             for at in range(0, len(part), 8):
                 some = part.iloc[at:at + 8]
@@ -168,7 +170,7 @@ def make_model(
     set_prototypes(model, table, training)
     return model
 
-# %% ../nbs/10ea_training.ipynb #c028
+# %% ../nbs/10ea_training.ipynb #c032
 def gather_parts(
     part,     # what this process found; any list
 ) -> list:    # of all processes
@@ -200,7 +202,7 @@ def predict_chains(
     for i, p_L in gather_parts(zip(mine, predict_rows(model, table, mine))): found[i] = p_L
     return found
 
-# %% ../nbs/10ea_training.ipynb #c031
+# %% ../nbs/10ea_training.ipynb #c035
 def validator(
     valid:pd.DataFrame, # chains that are neither trained on nor reported
 ):                      # function of a model, giving the numbers of an epoch
@@ -214,7 +216,7 @@ def validator(
         return dict(auprc=auprc, hra=hra, score=hra)
     return validate
 
-# %% ../nbs/10ea_training.ipynb #c034
+# %% ../nbs/10ea_training.ipynb #c038
 class BindingTrainer(TwinTrainer):
     "The spine's trainer for binding models."
     def __init__(self,
@@ -237,7 +239,7 @@ class BindingTrainer(TwinTrainer):
         self.model.load_state_dict(saved.state_dict())
         self.model.counts = saved.counts
 
-# %% ../nbs/10ea_training.ipynb #c035
+# %% ../nbs/10ea_training.ipynb #c039
 def _binding_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
     batch = inputs["batch"]
     views, label_BR = batch.views.to(self.args.device), batch.label_BR.to(self.args.device)
@@ -250,7 +252,7 @@ def _binding_loss(self, model, inputs, return_outputs=False, num_items_in_batch=
 
 BindingTrainer.compute_loss = _binding_loss
 
-# %% ../nbs/10ea_training.ipynb #c036
+# %% ../nbs/10ea_training.ipynb #c040
 def train_binding(
     train:pd.DataFrame, # chains to learn from
     valid:pd.DataFrame, # chains that choose the epoch
