@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['MODELS', 'DECISIONS', 'LONGEST', 'BindingRun', 'BindingData', 'read_chains', 'load_binding', 'with_contexts',
-           'say_contexts', 'judge_residues', 'judge_decoys', 'fit', 'leave_results', 'predict_test', 'load_models',
-           'load_thresholds', 'read_fasta', 'predict_sites', 'plot_sites', 'plot_judged', 'read_three_line',
-           'aligned_views', 'prototype_loss', 'BindingModel', 'high_recall_area']
+           'alignments', 'say_contexts', 'data_sums', 'judge_residues', 'judge_decoys', 'fit', 'leave_results',
+           'predict_test', 'load_models', 'load_thresholds', 'read_fasta', 'predict_sites', 'plot_sites', 'plot_judged',
+           'read_three_line', 'aligned_views', 'prototype_loss', 'BindingModel', 'high_recall_area']
 
 # %% ../nbs/10_binding.ipynb #c005
 import warnings
@@ -21,11 +21,11 @@ import typer
 from .bindingmodel import BindingModel, Lora
 from .bindingtrainer import Training, predict_rows
 from .certificate import cross_search
-from .chains import read_chain_file, read_ions, read_three_line, toy_chains, without_neighbours
-from .core import RunDir, find_path, hash_table, parse_parameters, read_json, save_params, shared_data, write_json, write_table
+from .chains import ion_files, read_chain_file, read_ions, read_three_line, toy_chains, without_neighbours
+from .core import RunDir, find_path, hash_table, parse_parameters, read_json, save_params, sha256_file, shared_data, write_json, write_table
 from .figures import model_colours, new_figure, plot_sequence, styled, whiskers
-from .folds import (assign_folds, certify_folds, cluster_chains, deal_clusters, global_thresholds, long_table, read_thresholds, run_fold, write_oof,
-                              write_thresholds)
+from .folds import (assign_folds, certify_folds, check_positives, check_splits, cluster_chains, deal_clusters, global_thresholds, long_table, read_thresholds, run_fold,
+                              write_oof, write_thresholds)
 from .model import default_device
 from .onehot import window_by_ion
 from .prototypes import Objective, prototype_loss
@@ -117,7 +117,7 @@ def read_chains(
     if not path.exists(): raise FileNotFoundError(f"data = {run.data!r} is neither toy nor metal nor a folder or file that is there")
     if path.is_file() and len(run.ions) > 1: raise ValueError(f"data = {run.data!r} is one file, and ion = {run.ion!r} are {len(run.ions)} ions: give a folder with one file for each")
     if path.is_file(): return read_chain_file(path, run.ion), None
-    tests = any(path.glob("*_test.*")) or any(path.glob("*/test.*"))
+    tests = {ion for ion, _ in ion_files(path, ("test",))} & {*run.ions}
     table = read_ions(path, run.ions, ("train", "test") if tests else ("train",))
     train, test = (table[table.part == part].reset_index(drop=True) for part in ("train", "test"))
     train.attrs = table.attrs
@@ -127,7 +127,7 @@ def read_chains(
 def load_binding(
     run:BindingRun, # says data, ions, folds and seed
 ) -> BindingData:
-    "Read, cluster, set a test aside, assign folds, certify; ValueError for an ion without positives."
+    "Read, cluster, set a test aside, assign folds, certify; ValueError for an ion without positives anywhere."
     train, test = read_chains(run)
     rejected = train.attrs.get("rejected", [])
     for ion in run.ions:
@@ -135,10 +135,13 @@ def load_binding(
         if not part.labels.str.contains("1").any(): raise ValueError(f"data = {run.data!r}: {len(part)} chains of {ion}, and not one positive residue among them; ions here: {', '.join(sorted(train.ion.unique())) or 'none'}")
     neighbours = []
     if test is None: train, test = _set_aside(train, run)
-    elif len(run.ions) > 1 and run.shared:
+    elif len(run.ions) > 1 and (run.shared or run.training.mlm_epochs):
         train, gone = without_neighbours(train, test, run.max_identity)
         neighbours = gone.chain_id.unique().tolist()
+    check_positives(train, run.ions, "chains for the folds")
+    if len(test): check_positives(test, run.ions, "test chains")
     folded = assign_folds(train, run.folds, run.max_identity, run.seed)
+    check_splits(folded, run.training.seed)
     if "component" not in test: test = test.assign(component=cluster_chains(test, run.max_identity) + folded.component.max() + 1)
     alike = cross_search(folded.sequence.unique().tolist(), test.sequence.unique().tolist(), run.max_identity, near=0)["alike"] if len(test) else ()
     certificate = dict(certify_folds(folded, run.max_identity), left_out=neighbours, test=len(test), test_with_relatives=len(alike))
@@ -152,7 +155,7 @@ def _set_aside(table, run):
     aside = deal_clusters(table.component, table.ion, 5, run.seed) == 0
     return table[~aside].reset_index(drop=True), table[aside].reset_index(drop=True)
 
-# %% ../nbs/10_binding.ipynb #c020
+# %% ../nbs/10_binding.ipynb #c022
 def with_contexts(
     table:pd.DataFrame, # chains
     run:BindingRun,     # says the folder of alignments
@@ -161,10 +164,13 @@ def with_contexts(
     if not run.msa: return table
     if "e1" not in run.backbone.lower(): raise ValueError(f"msa = {run.msa!r}: only E1 reads homologues, and the backbone is {run.backbone!r}")
     def draw(msa, query, rng): return with_context(query, draw_context(msa, rng))
-    def of(chain):
-        path = find_path(run.msa) / chain.ion / f"{chain.chain_id}.a3m"
-        return partial(draw, read_a3m(path, chain.sequence), chain.sequence) if path.exists() else None
-    return table.assign(context=[of(chain) for chain in table.itertuples()])
+    found = alignments(table, run)
+    return table.assign(context=[partial(draw, read_a3m(path, sequence), sequence) if path else None for path, sequence in zip(found, table.sequence)])
+
+def alignments(table, run): # for each chain the path of its alignment, or None
+    "Look for the alignments of chains."
+    paths = [find_path(run.msa) / ion / f"{id}.a3m" for ion, id in zip(table.ion, table.chain_id)]
+    return [path if path.exists() else None for path in paths]
 
 def say_contexts(
     table:pd.DataFrame, # from `with_contexts`
@@ -177,6 +183,16 @@ def say_contexts(
     return f"{held} of {len(table)} training chains have an alignment"
 
 # %% ../nbs/10_binding.ipynb #c023
+def data_sums(
+    found:BindingData, # chains
+    run:BindingRun,    # says the folder of alignments
+) -> dict:             # data_hash: of the chains and which of them are the test; files: sums of the alignments, None without
+    "Hash everything that a run reads."
+    chains = pd.concat([found.train.assign(part="train"), found.test.assign(part="test")]).drop(columns=["component", "fold"])
+    files = {f"{path.parent.name}/{path.name}": sha256_file(path) for path in alignments(chains, run) if path} if run.msa else None
+    return dict(data_hash=hash_table(chains), files=files)
+
+# %% ../nbs/10_binding.ipynb #c028
 MODELS = dict(probability="prototypes", baseline="one-hot window")
 DECISIONS = ("f1", "mcc", "precision", "recall")  # of the model alone: the baseline has no threshold
 
@@ -195,7 +211,7 @@ def judge_residues(
         out.append(area_gain(part.label, part.baseline, part.probability, part.component, seed=seed).assign(model="difference", **counted))
     return pd.concat(out, ignore_index=True)
 
-# %% ../nbs/10_binding.ipynb #c024
+# %% ../nbs/10_binding.ipynb #c029
 def judge_decoys(
     long:pd.DataFrame, # chain_id, position, label, probability, threshold
     table:pd.DataFrame,# chains with `decoys`: 1-based residues of sites that lack a ligand
@@ -206,7 +222,7 @@ def judge_decoys(
     called, site = long.probability >= long.threshold, long.label == 1
     return dict(decoys=int(decoy.sum()), decoys_called=int((decoy & called).sum()), sites=int(site.sum()), sites_called=int((site & called).sum()))
 
-# %% ../nbs/10_binding.ipynb #c026
+# %% ../nbs/10_binding.ipynb #c031
 def fit(
     run:BindingRun, # the parameters
     report=print,   # called with one line for each epoch
@@ -218,45 +234,42 @@ def fit(
         with open(run_dir.path / "training.log", "a", encoding="utf-8") as file: file.write(f"{line}\n")
         report(line)
     if main:
-        save_params(run_dir, run, hash_table(found.train.drop(columns=["component", "fold"])))
+        save_params(run_dir, run, **data_sums(found, run))
         write_json(run_dir.certificate_path, found.certificate)
         write_table(run_dir.rejected_path, pd.DataFrame(found.rejected, columns=["file", "record", "value", "reason"]))
-    table = with_contexts(found.train, run)
-    say(say_contexts(table, run))
-    oof = pd.concat([run_fold(k, table, run.training, run_dir.path, say) for k in range(1, run.folds + 1)], ignore_index=True)
+    found = replace(found, train=with_contexts(found.train, run), test=with_contexts(found.test, run))
+    say(say_contexts(found.train, run))
+    oof = pd.concat([run_fold(k, found.train, run.training, run_dir.path, say) for k in range(1, run.folds + 1)], ignore_index=True)
     if main: leave_results(run, run_dir, found, oof)
     wait_for_all()
     return run_dir
 
-# %% ../nbs/10_binding.ipynb #c027
+# %% ../nbs/10_binding.ipynb #c032
 def leave_results(
     run:BindingRun,    # the parameters
     run_dir:RunDir,    # with all folds
-    found:BindingData, # chains
+    found:BindingData, # chains, with contexts where the run has some
     oof:pd.DataFrame,  # residues of all folds
 ):
-    "Write what the folds say together, and what the test says."
+    "Write what the folds say together, and what the test says: the predictions first, then what is measured on them."
     write_oof(run_dir.path / "oof_preds.npz", oof)
     write_thresholds(run_dir.path / "global_thresholds.yaml", global_thresholds(oof))
     histories = [pd.read_csv(run_dir.path / f"fold_{k}" / "history.csv").assign(fold=k) for k in range(1, run.folds + 1)]
     write_table(run_dir.history_path, pd.concat(histories, ignore_index=True))
-    judged, decoys, parts = [judge_residues(oof, "out of fold", run.seed)], {}, [oof.assign(question="out of fold")]
-    if len(found.test):
-        test = predict_test(run, run_dir, found)
-        judged.append(judge_residues(test, "test", run.seed)); parts.append(test.assign(question="test"))
-    if "decoys" in found.train: decoys = {p.question.iloc[0]: judge_decoys(p, pd.concat([found.train, found.test])) for p in parts}
-    write_table(run_dir.predictions_path, pd.concat(parts, ignore_index=True))
-    write_json(run_dir.metrics_path, dict(sites=pd.concat(judged).to_dict("records"), decoys=decoys))
+    parts = {"out of fold": oof} | ({"test": predict_test(run_dir, found)} if len(found.test) else {})
+    write_table(run_dir.predictions_path, pd.concat([part.assign(question=question) for question, part in parts.items()], ignore_index=True))
+    decoys = {question: judge_decoys(part, pd.concat([found.train, found.test])) for question, part in parts.items()} if "decoys" in found.train else {}
+    sites = pd.concat([judge_residues(part, question, run.seed) for question, part in parts.items()])
+    write_json(run_dir.metrics_path, dict(sites=sites.to_dict("records"), decoys=decoys))
 
-def predict_test(run, run_dir, found): # residues of the test
+def predict_test(run_dir, found): # residues of the test
     "Predict the test chains with all folds and with the baseline."
-    models = load_models(run_dir.path)
     test, limits = found.test, read_thresholds(run_dir.path / "global_thresholds.yaml")
-    found_p = [np.mean(p, 0) for p in zip(*(predict_rows(m, with_contexts(test, run), range(len(test))) for m in models))]
+    found_p = [np.mean(p, 0) for p in zip(*(predict_rows(m, test, range(len(test))) for m in load_models(run_dir.path)))]
     long = long_table(test, probability=found_p, baseline=window_by_ion(found.train, test))
     return long.assign(threshold=long.ion.map({ion: t["threshold"] for ion, t in limits.items()}))
 
-# %% ../nbs/10_binding.ipynb #c029
+# %% ../nbs/10_binding.ipynb #c034
 def load_models(
     model_dir, # a fold's folder, a run's folder, or what BindingModel.save_pretrained wrote
 ) -> list:     # of BindingModel
@@ -276,20 +289,24 @@ def load_thresholds(model_dir) -> dict: # ion -> threshold
     if not (path / "global_thresholds.yaml").is_file(): raise FileNotFoundError(f"{model_dir} has no thresholds.json and no global_thresholds.yaml: resume the run, so that it ends")
     return {ion: found["threshold"] for ion, found in read_thresholds(path / "global_thresholds.yaml").items()}
 
-# %% ../nbs/10_binding.ipynb #c030
+# %% ../nbs/10_binding.ipynb #c035
 LONGEST = 2048
 
 def read_fasta(
     fasta, # FASTA file, or a table that `tables.read_proteins` reads
 ) -> pd.DataFrame: # protein_id, sequence
-    "Read chains to predict; ValueError for one that is too long."
-    table = read_proteins(fasta)
+    "Read chains to predict; warns of records that cannot be read, ValueError for a chain that is too long, or where none is left."
+    table = read_proteins(fasta, empty_text="keep")
+    if bad := table.attrs["rejected"]:
+        shown = "; ".join(f"line {r['row']} ({r['value']}): {r['reason']}" for r in bad[:3])
+        warnings.warn(f"{fasta}: {len(bad)} of {table.attrs['counts']['read']} records cannot be read and are not predicted: {shown}{'; ...' if len(bad) > 3 else ''}")
+    if not len(table): raise ValueError(f"{fasta}: no chain to predict")
     for row in table[table.sequence.str.len() > LONGEST].itertuples():
         raise ValueError(f"{fasta}: {row.protein_id} has {len(row.sequence)} residues, and at most {LONGEST} are read at once: cut it into domains, and give each as a chain")
     return table
 
 def predict_sites(
-    fasta,     # FASTA file
+    fasta,     # FASTA file, or a table with ids and sequences
     model_dir, # folder of a run (the mean of its folds), of one fold, or what BindingModel.save_pretrained wrote
 ) -> pd.DataFrame: # chain_id, ion, position (from 1), residue, probability, call
     "Predict the binding residues of new chains, for each ion that the model knows."
@@ -301,7 +318,7 @@ def predict_sites(
             out.append(pd.DataFrame(dict(chain_id=id, ion=ion, position=np.arange(1, len(s) + 1), residue=list(s), probability=p_L, call=p_L >= limits[ion])))
     return pd.concat(out, ignore_index=True)
 
-# %% ../nbs/10_binding.ipynb #c032
+# %% ../nbs/10_binding.ipynb #c037
 def plot_sites(
     predicted:pd.DataFrame, # one chain and one ion of `predict_sites`: position, residue, probability, call
     title:str,              # the finding
@@ -310,7 +327,7 @@ def plot_sites(
     "Write a sequence with its sites."
     return plot_sequence("".join(predicted.residue), predicted.probability, title, known, predicted.position[predicted.call])
 
-# %% ../nbs/10_binding.ipynb #c038
+# %% ../nbs/10_binding.ipynb #c044
 @styled
 def plot_judged(
     judged:pd.DataFrame, # question, ion, model, metric, value, low, high, random
@@ -328,7 +345,7 @@ def plot_judged(
         axis.bar(at, mine.value, 0.32, color=[colours[m] for m in mine.model], label=None)
         whiskers(axis, at, mine)
         axis.hlines(mine.random.iloc[0], k - 0.45, k + 0.45, color="0.5", ls="--")
-    axis.set_xticks(range(len(groups)), [f"{q}\n{i} ({part[(part.question == q) & (part.ion == i)].sites.iloc[0]} sites)" for q, i in groups])
+    axis.set_xticks(range(len(groups)), [f"{q}\n{i}, {part[(part.question == q) & (part.ion == i)].sites.iloc[0]:,} binding\nresidues" for q, i in groups])
     axis.set(ylabel=metric.upper() + " (dashed: random)", ylim=(0, 1))
     axis.legend([_patch(colours[m]) for m in models], models, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
@@ -337,5 +354,5 @@ def _patch(colour):
     from matplotlib.patches import Patch
     return Patch(color=colour)
 
-# %% ../nbs/10_binding.ipynb #c044
+# %% ../nbs/10_binding.ipynb #c050
 if __name__ == "__main__" and "__file__" in globals(): typer.run(command(BindingRun, fit))

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CHOOSERS', 'cluster_chains', 'deal_clusters', 'check_positives', 'assign_folds', 'certify_folds', 'inner_split',
-           'choose_thresholds', 'long_table', 'run_fold', 'leave_fold', 'plot_fold', 'write_oof', 'read_oof',
-           'global_thresholds', 'write_thresholds', 'read_thresholds']
+           'check_splits', 'choose_thresholds', 'long_table', 'run_fold', 'leave_fold', 'plot_fold', 'write_oof',
+           'read_oof', 'global_thresholds', 'write_thresholds', 'read_thresholds']
 
 # %% ../nbs/10f_folds.ipynb #c004
 import shutil
@@ -53,12 +53,14 @@ def deal_clusters(
 
 # %% ../nbs/10f_folds.ipynb #c012
 def check_positives(
-    table:pd.DataFrame, # labels, ion and the column `by`
-    by:str,             # "fold" or another column
+    table:pd.DataFrame, # labels, ion: chains of one part
+    ions,               # that the part must hold
+    name:str,           # of the part
 ):
     "Raise ValueError for a part in which an ion has no positive residue."
-    for (ion, part), rows in table.groupby(["ion", by]):
-        if not rows.labels.str.contains("1").any(): raise ValueError(f"{by} {part} has {len(rows)} chains of {ion} and no positive residue among them: nothing can be measured there; take fewer folds, another seed or more chains")
+    for ion in ions:
+        mine = table.labels[table.ion == ion]
+        if not mine.str.contains("1").any(): raise ValueError(f"{name}: {len(mine)} chains of {ion} and no positive residue among them, so nothing can be learned or measured there; take another seed, fewer folds or more chains, or leave {ion} out")
 
 def assign_folds(
     table:pd.DataFrame,     # chain_id, sequence, labels, ion
@@ -72,7 +74,7 @@ def assign_folds(
     out = table.assign(component=label_N, fold=deal_clusters(label_N, table.ion, folds, seed) + 1)
     for ion, part in out.groupby("ion"):
         if part.component.nunique() < folds: raise ValueError(f"{ion}: {len(part)} chains form {part.component.nunique()} clusters of relatives, too few for {folds} folds; take fewer folds or raise max_identity")
-    check_positives(out, "fold")
+    for fold, part in out.groupby("fold"): check_positives(part, out.ion.unique(), f"fold {fold}")
     return out
 
 # %% ../nbs/10f_folds.ipynb #c016
@@ -102,6 +104,15 @@ def inner_split(
     return tuple(t.reset_index(drop=True) for t in (rest[~chosen], rest[chosen], table[table.fold == fold]))
 
 # %% ../nbs/10f_folds.ipynb #c022
+def check_splits(
+    table:pd.DataFrame, # from `assign_folds`
+    seed:int=0,         # of the training
+):
+    "Raise ValueError where an ion lacks a positive residue among those that teach or those that choose."
+    for fold in sorted(table.fold.unique()):
+        for part, who in zip(inner_split(table, fold, seed), ("teach", "choose")): check_positives(part, table.ion.unique(), f"fold {fold}, chains that {who}")
+
+# %% ../nbs/10f_folds.ipynb #c025
 def choose_thresholds(
     table:pd.DataFrame, # labels, ion
     found,              # probabilities of each chain
@@ -121,7 +132,7 @@ def long_table(
     out |= dict(position=np.concatenate([np.arange(1, n + 1) for n in length]), label=flat_labels(table))
     return pd.DataFrame(out | {name: np.concatenate(p) for name, p in found.items()})
 
-# %% ../nbs/10f_folds.ipynb #c023
+# %% ../nbs/10f_folds.ipynb #c026
 def run_fold(
     fold:int,           # that is reported
     table:pd.DataFrame, # from `assign_folds`
@@ -143,7 +154,7 @@ def run_fold(
     wait_for_all()
     return pd.read_parquet(kept)
 
-# %% ../nbs/10f_folds.ipynb #c024
+# %% ../nbs/10f_folds.ipynb #c027
 def leave_fold(folder, model, record, thresholds, out):
     "Write thresholds, adapter, heads with prototypes, history, plots and predictions: the thresholds before the model that needs them, the predictions last, for they say that the fold is complete."
     write_json(folder / "thresholds.json", thresholds)
@@ -161,7 +172,7 @@ def plot_fold(
 ):                       # figure
     "Draw loss and score by epoch, and precision over recall of the reported chains."
     from sklearn.metrics import precision_recall_curve
-    figure, (left, right) = new_figure(8, 3, f"Fold {out.fold.iloc[0]}: {out.chain_id.nunique()} chains, {int(out.label.sum())} sites", ncols=2)
+    figure, (left, right) = new_figure(8, 3, f"Fold {out.fold.iloc[0]}: {out.chain_id.nunique()} chains, {int(out.label.sum())} binding residues", ncols=2)
     left.plot(record.epoch, record.hra, color="#0072b2")
     left.axvline(record.epoch[record.score.idxmax()], color="0.6", ls="--")
     left.set(xlabel="epoch (dashed: chosen)", ylabel="HRA of choosing chains", ylim=(0, 0.31))
@@ -172,7 +183,7 @@ def plot_fold(
     right.legend()
     return figure
 
-# %% ../nbs/10f_folds.ipynb #c033
+# %% ../nbs/10f_folds.ipynb #c036
 def write_oof(
     path,             # oof_preds.npz
     oof:pd.DataFrame, # residues of all folds
@@ -186,7 +197,7 @@ def read_oof(path) -> pd.DataFrame: # id, label, prob, fold, ion
     "Read out-of-fold predictions; nothing is unpickled."
     with np.load(path, allow_pickle=False) as found: return pd.DataFrame(dict(id=found["ids"], label=found["labels"], prob=found["probs"], fold=found["folds"], ion=found["ions"]))
 
-# %% ../nbs/10f_folds.ipynb #c036
+# %% ../nbs/10f_folds.ipynb #c039
 def global_thresholds(
     oof:pd.DataFrame, # residues of all folds
 ) -> dict:            # ion -> threshold, f1, mcc, recall, precision, num_samples, pos_ratio, chosen_on

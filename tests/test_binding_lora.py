@@ -1,8 +1,10 @@
 """Adapters and contexts in whole runs: one adapter for each ion, and E1's shapes from training to prediction."""
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -27,13 +29,17 @@ def test_one_adapter_for_each_ion_from_files_to_predictions(tmp_path):
     "A run reads two ions, trains an adapter for each, and predicts again from its folder."
     table = two_ions()
     for ion, part in table.groupby("ion"):
-        (tmp_path / f"{ion}_train.txt").write_text("".join(f">{c.chain_id}\n{c.sequence}\n{c.labels}\n" for c in part.itertuples()))
+        (tmp_path / ion).mkdir()
+        first = part.family == part.family.iloc[0]
+        for name, chains in (("train", part[~first]), ("test", part[first])):
+            (tmp_path / ion / f"{ion}_{name}.txt").write_text("".join(f">{c.chain_id}\n{c.sequence}\n{c.labels}\n" for c in chains.itertuples()))
     run = binding.BindingRun(name="adapters", data=str(tmp_path), ion="ZN+CA", shared=False, lora_rank=4, spare_class=True, epochs=1, mlm_epochs=1, num_variants=2, folds=2, batch_size=4)
     with helpers.runs_in(tmp_path): run_dir = binding.fit(run, report=helpers.quiet)
     fold = run_dir.path / "fold_1"
     assert {p.name for p in (fold / "adapter").iterdir() if p.is_dir()} == {"ZN", "CA"}
     log = (run_dir.path / "training.log").read_text()
     assert "no alignments were asked for" in log and "fold 1" in log and "fold 2" in log
+    assert set(pd.read_parquet(run_dir.predictions_path).question) == {"out of fold", "test"}
     chain = table[table.ion == "CA"].iloc[0]
     (tmp_path / "one.fasta").write_text(f">x\n{chain.sequence}\n")
     found = binding.predict_sites(tmp_path / "one.fasta", run_dir.path)
@@ -42,6 +48,8 @@ def test_one_adapter_for_each_ion_from_files_to_predictions(tmp_path):
         BindingModel.from_pretrained(fold).save_pretrained(tmp_path / "alone")
         alone = binding.predict_sites(tmp_path / "one.fasta", tmp_path / "alone")
     assert (alone.call == (alone.probability >= 0.5)).all()
+    (tmp_path / "CA" / "CA_test.txt").write_text(f">{chain.chain_id}\n{chain.sequence}\n{chain.labels}\n")
+    with helpers.runs_in(tmp_path), pytest.raises(ValueError, match="began with other data"): binding.fit(replace(run, resume=str(run_dir.path)), report=helpers.quiet)
 
 
 def stand_in():
