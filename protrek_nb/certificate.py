@@ -10,6 +10,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from .checks import has_value
 from .core import hash_table
 from .similarity import Encoded, pair_identity
 from .splits import (LINKS, METHOD, SPLITS, bounded_pairs, check_pairs, fragment_pairs, long_table, need_columns, normal_text, split_components,
@@ -57,11 +58,11 @@ def _long(splits):
     return long
 
 def _facts(long, by=None):
-    "Collect what no two splits may share: a dict kind -> values, '' where missing."
+    "Collect what no two splits may share: a dict kind -> values, '' where missing or a missing-value mark."
     columns = [c for c in LINKS if c in long] if by is None else list(by)
     need_columns(long, columns, "table")
-    tidy = {c: long[c].astype(object).where(long[c].notna(), "").astype(str) for c in columns}
-    return dict(protein=long.protein_id, sequence=long.sequence, text=long.text.map(normal_text), **tidy)
+    tidy = dict(text=long.text.map(normal_text), **{c: long[c].astype(object) for c in columns})
+    return dict(protein=long.protein_id, sequence=long.sequence, **{c: v.where(has_value(v), "").astype(str) for c, v in tidy.items()})
 
 # %% ../nbs/01b_certificate.ipynb #c016
 def _shared(values, split):

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from .checks import has_value
 from .core import sha256_text
 from .rows import plain_id
 from .search import Criterion, linked_groups
@@ -22,8 +23,8 @@ from .search import Criterion, linked_groups
 NO_GROUP = -1
 
 def column_groups(table, column, sort=False):
-    "Group by the values of a column; rows without a value have no group."
-    value = table[column].astype(object).where(table[column].notna() & (table[column].astype(str).str.strip() != ""))
+    "Group by the values of a column; rows without a value, or with a missing-value mark, have no group."
+    value = table[column].astype(object).where(has_value(table[column]))
     code, names = pd.factorize(value, sort=sort)
     return code, [f"3di_{sha256_text(n)[:12]}" if column == "structure_3di" else str(n) for n in names]
 
@@ -70,7 +71,7 @@ def _resolve_grouping(table, group_by):
     "Turn `auto` into the name of a grouping."
     if group_by != "auto": return str(group_by)
     if len(table) <= AUTO_EXACT_LIMIT: return "similarity"
-    return next((c for c in ("family", "structure_3di") if c in table and table[c].notna().any()), "kmers")
+    return next((c for c in ("family", "structure_3di") if c in table and has_value(table[c]).any()), "kmers")
 
 def make_groups(
     table: pd.DataFrame,  # protein table

@@ -16,6 +16,7 @@ from rapidfuzz.distance import LCSseq
 from rapidfuzz.process import cdist
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
+from .checks import has_value
 from .core import sha256_text
 from .similarity import Encoded, pair_identity
 
@@ -80,9 +81,9 @@ def normal_text(
 LINKS = ("group", "family", "structure_3di")
 
 def _codes(values):
-    "Number the distinct values; a missing or empty one gets -1."
+    "Number the distinct values; a missing or empty one, or a missing-value mark, gets -1."
     values = pd.Series(np.asarray(values, dtype=object))
-    return pd.factorize(values.where(values.notna() & (values != ""), None))[0]
+    return pd.factorize(values.where(has_value(values), None))[0]
 
 def _link_columns(table, by):
     "Choose the columns that link: those asked for, else those of LINKS that are there."
@@ -167,8 +168,9 @@ def fragment_pairs(
     column = np.unique(words, return_inverse=True)[1]
     table = csr_array((np.ones(len(words), np.int32), column, ends), shape=(len(ends) - 1, int(column.max(initial=0)) + 1))
     n_words, start = np.maximum(np.diff(ends), 1), 0 if seqs_b is None else len(seqs_a)
+    other = table[start:].T.tocsr() # turned once, not for every block
     for first in range(0, len(seqs_a), block):
-        common = (table[first:min(first + block, len(seqs_a))] @ table[start:].T).tocoo()
+        common = (table[first:min(first + block, len(seqs_a))] @ other).tocoo()
         i, j = common.row + first, common.col + start
         enough = common.data >= threshold * np.minimum(n_words[i], n_words[j])
         if seqs_b is None: enough &= i < j

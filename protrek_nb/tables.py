@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .checks import check_sequence, check_structure, check_text, parse_labels
+from .checks import check_sequence, check_structure, check_text, has_value, parse_labels
 from .core import sha256_text, write_table
 from .rows import plain_id, plain_name, read_rows
 
@@ -232,6 +232,15 @@ def _check_labels(source):
     for k in ("ec", "go", "go_function"): cells.pop(k, None)
 
 # %% ../nbs/tables.ipynb #c042
+def _empty_marks(source):
+    "Empty the cells of all other columns that hold only a missing-value mark, and count them."
+    count = source.count["missing_marks"] = {}
+    for field in [f for f in source.cells if f not in ("protein_id", "sequence", "structure_3di", "text", "labels")]:
+        cells, known = source.cells[field], has_value(source.cells[field])
+        source.cells[field] = [c if k else "" for c, k in zip(cells, known)]
+        if n := sum(bool(c.strip()) for c, k, keep in zip(cells, known, source.sieve.keep) if keep and not k): count[source.names.get(field, field)] = n
+
+# %% ../nbs/tables.ipynb #c043
 def read_texts(
     path,                  # TSV, CSV, Parquet or FASTA (its descriptions); each also gzipped; or a DataFrame
     strict: bool = False,  # raise at the first bad row instead of setting it aside
@@ -239,11 +248,11 @@ def read_texts(
 ) -> pd.DataFrame:         # protein_id, text, and labels, family, organism where there are some; attrs as in read_proteins
     "Read a table of texts by protein id."
     source = Source(path, columns, ["protein_id", "text"], strict)
-    _check_ids(source); _check_texts(source); _check_labels(source)
+    _check_ids(source); _check_texts(source); _check_labels(source); _empty_marks(source)
     for field in ("sequence", "structure_3di"): source.cells.pop(field, None)
     return _finish(source, *_merge(source))
 
-# %% ../nbs/tables.ipynb #c044
+# %% ../nbs/tables.ipynb #c045
 def _merge(source):
     "Make one row per id of what is still in: (table, rows before, distinct rows)."
     first = [f for f in ("protein_id", "sequence", "text", "structure_3di", "family", "organism", "labels") if f in source.cells]
@@ -263,10 +272,10 @@ def _finish(source, table, before, distinct, elsewhere=()):
     if count["read"] and not len(table): warnings.warn(f"no row of {count['file']} could be used: {count['reasons']}", stacklevel=3)
     return table
 
-# %% ../nbs/tables.ipynb #c048
+# %% ../nbs/tables.ipynb #c049
 LONG = 2048  # residues; a protein beyond this is counted as long, and never cut
 
-# %% ../nbs/tables.ipynb #c049
+# %% ../nbs/tables.ipynb #c050
 def _check_sequences(source):
     "Clean the sequences."
     clean, reasons, notes = _columns(map(check_sequence, source.cells["sequence"]), 3)
@@ -285,7 +294,7 @@ def _check_structures(source):
     cells["structure_3di"] = clean
     source.count["without_structure"] = sum(not s for s in source.kept("structure_3di"))
 
-# %% ../nbs/tables.ipynb #c051
+# %% ../nbs/tables.ipynb #c052
 def _check_conflicts(source, field):
     "Set aside all rows whose id has several values of `field`."
     ids, values = pd.Series(source.kept("protein_id"), dtype=str), pd.Series(source.kept(field), dtype=str)
@@ -294,7 +303,7 @@ def _check_conflicts(source, field):
     twisted, reason = set(many.index[many > 1]), f"one id with different values of {source.names.get(field, field)}"
     if twisted: source.drop("protein_id", [reason if i in twisted else "" for i in source.cells["protein_id"]])
 
-# %% ../nbs/tables.ipynb #c054
+# %% ../nbs/tables.ipynb #c055
 def _look_up(
     ids: list,     # ids of the proteins
     other: dict,   # {id: value}
@@ -310,13 +319,22 @@ def _join_texts(source, texts):
     "Add texts, and what comes with them; returns the rows that were rejected there."
     table = texts if isinstance(texts, pd.DataFrame) and "counts" in texts.attrs else read_texts(texts, source.sieve.strict)
     ids, count = [plain_id(i) for i in source.cells["protein_id"]], table.attrs["counts"]
-    for field in [c for c in table if c != "protein_id"]:
-        source.cells[field] = _look_up(ids, dict(zip(table["protein_id"], table[field])), (source.rows.file, count["file"]))
+    if "labels" in table: _check_labels(source)  # the protein's own, from whatever columns they are in
+    found = {f: _look_up(ids, dict(zip(table["protein_id"], table[f])), (source.rows.file, count["file"])) for f in table if f != "protein_id"}
+    differ = {f: _fill(source, f, cells) for f, cells in found.items() if f != "text"}
+    source.cells["text"] = found["text"]
     source.no_text = f"no text for this id in {Path(count['file']).name}"
-    source.count["texts"] = count | dict(without_protein=len(set(table["protein_id"]) - set(ids)))
+    source.count["texts"] = count | dict(without_protein=len(set(table["protein_id"]) - set(ids)), differ={f: n for f, n in differ.items() if n})
     return table.attrs["rejected"]
 
-# %% ../nbs/tables.ipynb #c055
+def _fill(source, field, given):
+    "Fill the empty cells of a field; what the protein's own table says stays. Returns in how many cells the other says something else."
+    own = source.cells.get(field) or [""] * len(given)
+    known, parts = has_value(own), lambda cell: set(parse_labels("labels", cell)) if field == "labels" else cell.strip()
+    source.cells[field] = [a if k else b for a, b, k in zip(own, given, known)]
+    return sum(bool(k and b and parts(a) != parts(b)) for a, b, k in zip(own, given, known))
+
+# %% ../nbs/tables.ipynb #c056
 def _join_structures(source, structures):
     "Add 3Di strings from a FASTA file or a table; returns the rows that were rejected there."
     other = Source(structures, None, ["protein_id"], source.sieve.strict)
@@ -328,7 +346,7 @@ def _join_structures(source, structures):
     source.count["structures"] = dict(file=other.rows.file, read=len(other.rows.row), without_protein=len(set(found) - set(ids)))
     return other.sieve.rejected
 
-# %% ../nbs/tables.ipynb #c057
+# %% ../nbs/tables.ipynb #c058
 def read_proteins(
     path,                  # TSV, CSV, Parquet or FASTA, each also gzipped; or a DataFrame, or Rows
     strict: bool = False,  # raise at the first bad row, instead of setting it aside
@@ -347,19 +365,19 @@ def read_proteins(
     _check_sequences(source)
     if "structure_3di" in source.cells: _check_structures(source)
     _check_texts(source, empty_text == "keep" or (source.rows.kind == "fasta" and texts is None and empty_text is None))
-    _check_ids(source); _check_labels(source)
+    _check_ids(source); _check_labels(source); _empty_marks(source)
     for field in ("sequence", "structure_3di"):
         if field in source.cells: _check_conflicts(source, field)
     return _finish(source, *_merge(source), elsewhere)
 
-# %% ../nbs/tables.ipynb #c062
+# %% ../nbs/tables.ipynb #c063
 def rejected_table(
     df: pd.DataFrame,   # what read_proteins or read_texts returned
 ) -> pd.DataFrame:      # file, row, column, value, reason
     "List the rows that were set aside."
     return pd.DataFrame(list(df.attrs.get("rejected", [])), columns=["file", "row", "column", "value", "reason"])
 
-# %% ../nbs/tables.ipynb #c069
+# %% ../nbs/tables.ipynb #c070
 def summary(
     df: pd.DataFrame,  # what read_proteins or read_texts returned
 ) -> str:              # one line
@@ -369,7 +387,7 @@ def summary(
     return (f"{Path(c['file']).name}: {c['read']:,} rows read, {c['kept']:,} proteins kept, {c['rejected']:,} rows set aside"
             f"{f' ({more})' if more else ''}, {c.get('duplicates', 0):,} duplicates, {c.get('merged', 0):,} merged")
 
-# %% ../nbs/tables.ipynb #c072
+# %% ../nbs/tables.ipynb #c073
 def write_rejected(
     df: pd.DataFrame,  # what read_proteins or read_texts returned
     folder,            # where rejected.csv goes
@@ -378,7 +396,7 @@ def write_rejected(
     write_table(Path(folder)/"rejected.csv", rejected_table(df))
     return Path(folder)/"rejected.csv"
 
-# %% ../nbs/tables.ipynb #c073
+# %% ../nbs/tables.ipynb #c074
 def write_proteins(
     path,              # .csv, .tsv, .csv.gz, .tsv.gz or .parquet
     df: pd.DataFrame,  # a protein table
