@@ -207,6 +207,7 @@ def control_section(
     run = found.runs[0]
     controls = pd.DataFrame(run.metrics.get("controls") or [], columns=["model", "control", "value", "low", "high", "fires"])
     if not len(controls): return Section("Controls", [absent("controls"), *drift_blocks(run)])
+    controls = controls.astype(dict(value=float, low=float, high=float))  # null where there is no interval
     controls["model"] = controls["model"].replace(dict(base=run.base_label, tuned=run.label))
     both = controls[controls["control"].str.contains("both") & ~controls["control"].str.contains("order kept")]
     outside = both[both["fires"].astype(bool)]

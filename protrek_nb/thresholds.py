@@ -16,7 +16,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from .intervals import (
-    bootstrap_share, cluster_codes, percentile_interval, resample_counts)
+    FEW_CLUSTERS, bootstrap_share, cluster_codes, percentile_interval, resample_counts)
 
 # %% ../nbs/06c_thresholds.ipynb #c008
 def check_labels(
@@ -145,15 +145,15 @@ def area_intervals(
     cluster=None,  # label of each row
     n: int = 1000,  # bootstrap replicates
     seed: int = 0,  # of the bootstrap
-) -> dict:  # roc_auc, average_precision: each an Interval
+) -> dict:  # roc_auc, average_precision: each an Interval, with NaN ends for fewer than FEW_CLUSTERS clusters
     "Put cluster bootstrap intervals round both areas."
+    names, values = ("roc_auc", "average_precision"), ranking_areas(y_true, score)
     codes, rng = cluster_codes(cluster, len(y_true)), np.random.default_rng(seed)
+    if codes.max() + 1 < FEW_CLUSTERS: return {name: percentile_interval(value[0], []) for name, value in zip(names, values)}
     step = max(1, 2_000_000 // len(codes))
     draw = lambda at: resample_counts(codes.max() + 1, min(step, n - at), rng)[:, codes]
     blocks = [ranking_areas(y_true, score, draw(at)) for at in range(0, n, step)]
-    values = ranking_areas(y_true, score)
-    return {name: percentile_interval(values[i][0], np.concatenate([b[i] for b in blocks]))
-            for i, name in enumerate(["roc_auc", "average_precision"])}
+    return {name: percentile_interval(values[i][0], np.concatenate([b[i] for b in blocks])) for i, name in enumerate(names)}
 
 # %% ../nbs/06c_thresholds.ipynb #c054
 class Platt(namedtuple("Platt", "slope intercept")):
