@@ -124,9 +124,11 @@ def merge_lora(
     return model
 
 # %% ../nbs/02d_adapt.ipynb #c040
+def _always(name): return name == "temperature" or place(name)[1] == "out"
+
 def _beside(model):
-    "List what is trained with adapters and is none of them: temperature and projections."
-    return {n: p for n, p in model.named_parameters() if "lora_" not in n and (n == "temperature" or place(n)[1] == "out")}
+    "List what is trained with adapters and is none of them: temperature, projections, and what else is free, such as a tower without adapters."
+    return {n: p for n, p in model.named_parameters() if "lora_" not in n and (_always(n) or p.requires_grad)}
 
 def _peft_name(name): return "base_model.model." + name.replace(".default.", ".")
 
@@ -135,7 +137,7 @@ def save_adapter(
     model,  # with adapters
     folder, # gets adapter_config.json, adapter_model.safetensors, beside.safetensors
 ):
-    "Write the adapters, the projections and the temperature; ValueError without adapters."
+    "Write the adapters, the projections, the temperature and all that is trained beside them; ValueError without adapters."
     from safetensors.torch import save_file
     if not model.config.lora: raise ValueError("this model has no adapters: use save_pretrained for the whole model")
     folder = Path(folder); folder.mkdir(parents=True, exist_ok=True)
@@ -150,12 +152,12 @@ def load_adapter(
     model,  # the base, without adapters; changed in place
     folder, # from `save_adapter`
 ):          # the model, with adapters
-    "Put saved adapters, projections and temperature on a base; ValueError if they do not fit it."
+    "Put saved adapters, and all that was trained beside them, on a base; ValueError if they do not fit it."
     from safetensors.torch import load_file
     folder = Path(folder)
     add_lora(model, **read_json(folder/"protrek_lora.json"))
     adapters, beside = load_file(folder/"adapter_model.safetensors"), load_file(folder/"beside.safetensors")
-    wanted = {n: p for n, p in model.named_parameters() if "lora_" in n} | _beside(model)
+    wanted = {n: p for n, p in model.named_parameters() if "lora_" in n or _always(n) or n in beside}
     found = {n: adapters.get(_peft_name(n)) if "lora_" in n else beside.get(n) for n in wanted}
     wrong = [n for n, p in wanted.items() if found[n] is None or found[n].shape != p.shape]
     if wrong or len(adapters) + len(beside) != len(wanted):
@@ -163,7 +165,7 @@ def load_adapter(
     for n, p in wanted.items(): p.data.copy_(found[n])
     return model
 
-# %% ../nbs/02d_adapt.ipynb #c053
+# %% ../nbs/02d_adapt.ipynb #c056
 def checkpoint_activations(
     model,  # changed in place
 ):          # the model

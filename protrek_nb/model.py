@@ -171,10 +171,11 @@ def _encode(
     "Encode strings: each distinct one once, in batches of like length."
     if kind not in self.towers: raise ValueError(f"no {kind!r} tower: this model has {', '.join(self.towers)}")
     row_of = {s: row for row, s in enumerate(dict.fromkeys(check_strings(kind, strings)))}
-    if not row_of: return torch.zeros(0, self.config.repr_dim, device=self.device)
+    tower = self.get_submodule(kind)
+    if not row_of: # with gradient all the same: a process without strings of this kind goes back through the gathering with the others
+        return torch.zeros(0, self.config.repr_dim, device=self.device, requires_grad=torch.is_grad_enabled() and any(p.requires_grad for p in tower.parameters()))
     ids, pad = self.tokens[kind](row_of), self.tokens[kind].pad
     plan = plan_batches([len(i) for i in ids], *self._batching())
-    tower = self.get_submodule(kind)
     vec_UD = torch.cat([tower(*pad_rows([ids[i] for i in batch], pad, self.device)) for batch in plan])
     place = torch.empty(len(ids), dtype=torch.long)
     place[torch.tensor([i for batch in plan for i in batch])] = torch.arange(len(ids))

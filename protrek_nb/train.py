@@ -71,20 +71,17 @@ REAL = dict(toxins=read_toxins, terpenes=read_terpenes, receptors=read_receptors
 # %% ../nbs/05_train.ipynb #c013
 def load_table(
     run:TrainRun,       # says which table
-    run_dir:RunDir=None,# gets `rejected.csv`
-) -> pd.DataFrame:      # protein table
-    "Read the proteins of a run."
+) -> pd.DataFrame:      # protein table; a file's rows that were set aside are beside it, see `rejected_table`
+    "Read the proteins of a run; what has no text cannot be learnt from and is set aside."
     if run.data == "toy": return load_toy()
     if run.data == "toy_general": return general_world()
     if set(run.data.split("+")) <= set(REAL): return pd.concat([REAL[name]() for name in run.data.split("+")], ignore_index=True).fillna("")
     path = find_path(run.data)
     if not path.exists(): raise FileNotFoundError(f"data = {run.data!r} is neither a table that we know (toy, toy_general, or {', '.join(REAL)}, joined with +) "
                                                   f"nor a file, seen from {Path.cwd()} or {project_path()}")
-    table = read_proteins(path)
-    if run_dir: write_rejected(table, run_dir.path)
-    return table
+    return read_proteins(path, empty_text="reject")
 
-# %% ../nbs/05_train.ipynb #c016
+# %% ../nbs/05_train.ipynb #c018
 @dataclass
 class RunData:
     "What a run trains and is tested on."
@@ -96,7 +93,7 @@ class RunData:
 
     def part(self, split): return RunData(*(t[t.split == split].reset_index(drop=True) for t in (self.table, self.pairs, self.easy)), self.certificate, self.mined)
 
-# %% ../nbs/05_train.ipynb #c017
+# %% ../nbs/05_train.ipynb #c019
 def prepare(
     run:TrainRun,       # the parameters
     table:pd.DataFrame, # the proteins
@@ -109,9 +106,19 @@ def prepare(
     pairs = inherit_split(pairs, table) if wants_twins else pd.DataFrame(columns=["component", "split"])
     certificate = certify(table, max_identity=run.max_identity)
     if not certificate["clean"]: raise ValueError(f"the splits leak: {certificate['violations']}")
-    return RunData(table, pairs, easy_pairs(table, pairs if wants_twins else None, n=min(3000, 5 * len(table)), seed=run.seed), certificate, mined)
+    found = RunData(table, pairs, easy_pairs(table, pairs if wants_twins else None, n=min(3000, 5 * len(table)), seed=run.seed), certificate, mined)
+    _refuse_small(found)
+    return found
 
-# %% ../nbs/05_train.ipynb #c021
+def _refuse_small(found):
+    "Raise ValueError for a test or validation split that holds too little to be measured."
+    for split, part in ((s, found.part(s)) for s in ("test", "valid")):
+        n, twins = part.table.component.nunique(), len(part.pairs)
+        enough = len(part.easy) and (twins > 1 or not len(found.pairs)) if split == "test" else twins or len(part.easy)
+        if not enough: raise ValueError(f"the {split} split has {n} component(s), {len(part.table)} proteins, {twins} twin pair(s) and {len(part.easy)} pairs of strangers: too little "
+                                        "to measure a model on. Give more families, or a higher max_identity, which makes more and smaller components")
+
+# %% ../nbs/05_train.ipynb #c023
 def load_base(
     run:TrainRun,       # says which model
     table:pd.DataFrame, # gives a vocabulary to a new model
@@ -124,7 +131,7 @@ def load_base(
     if run.max_residues: model.max_length = run.max_residues
     return model
 
-# %% ../nbs/05_train.ipynb #c024
+# %% ../nbs/05_train.ipynb #c026
 def general_hit(
     scored,             # embeddings of a table's sequences and texts
     table:pd.DataFrame, # with `component`
@@ -132,7 +139,7 @@ def general_hit(
     "Measure how often the best match is of the right component."
     return float(table_retrieval(scored, table, label="component", ks=(1,))["hit_at_1"].mean())
 
-# %% ../nbs/05_train.ipynb #c025
+# %% ../nbs/05_train.ipynb #c027
 def validator(
     valid:RunData, # the validation split
 ):                 # function of a model, giving the numbers of an epoch
@@ -145,7 +152,7 @@ def validator(
         return dict(one_way=float(right.one_way), group=float(right.group), general_r1=hit, score=float(right.one_way + hit) / 2)
     return validate
 
-# %% ../nbs/05_train.ipynb #c028
+# %% ../nbs/05_train.ipynb #c030
 def score_split(
     model:ProTrek, # any model
     part:RunData,  # one split
@@ -156,7 +163,7 @@ def score_split(
     hard = scored.twins.kind == "hard"
     return scored.twins[hard].reset_index(drop=True), scored.twins[~hard].reset_index(drop=True), scored
 
-# %% ../nbs/05_train.ipynb #c030
+# %% ../nbs/05_train.ipynb #c032
 def run_controls(
     model:ProTrek, # any model
     found:RunData, # mined and split data
@@ -167,7 +174,7 @@ def run_controls(
     scored, rows_P4 = score_model(model, both), index_pairs(both).rows_P4
     return control_table(scored.prot_ND, scored.text_MD, rows_P4[:len(train)], rows_P4[len(train):], test.component.to_numpy()).reset_index().to_dict("records")
 
-# %% ../nbs/05_train.ipynb #c031
+# %% ../nbs/05_train.ipynb #c033
 def evaluate_model(
     model:ProTrek, # any model
     found:RunData, # mined and split data
@@ -183,7 +190,7 @@ def evaluate_model(
     twins = evaluate_twins(hard, valid_hard if len(valid_hard) else None, cluster="component", seed=seed)
     return dict(result, twins=twins, controls=run_controls(model, found))
 
-# %% ../nbs/05_train.ipynb #c033
+# %% ../nbs/05_train.ipynb #c035
 def measure_drift(
     model:ProTrek,  # gives structure vectors
     found:RunData,  # its test table may have 3Di strings
@@ -202,7 +209,7 @@ def measure_drift(
     shift = temperature_shift(*right, before["temperature"], after["temperature"])
     return dict(drift=drift, temperature=shift.reset_index(names="model").to_dict("records"))
 
-# %% ../nbs/05_train.ipynb #c035
+# %% ../nbs/05_train.ipynb #c037
 def train_model(
     run:TrainRun,   # the parameters
     model:ProTrek,  # the base; trained in place
@@ -227,7 +234,7 @@ def train_model(
     if recipe.keep == "best" and trainer.state.best_global_step: model = ProTrek.from_pretrained(best_checkpoint(run_dir.checkpoints_dir, trainer.state.best_global_step)).to(trainer.args.device)
     return merge_lora(model) if model.config.lora else model
 
-# %% ../nbs/05_train.ipynb #c036
+# %% ../nbs/05_train.ipynb #c038
 def resume_point(run, run_dir, say): # path of a checkpoint, or None
     "Find the checkpoint to go on from."
     if not run.resume: return None
@@ -235,7 +242,7 @@ def resume_point(run, run_dir, say): # path of a checkpoint, or None
     say(f"resuming from {path.name}" if path else "no usable checkpoint: starting from the beginning")
     return path and str(path)
 
-# %% ../nbs/05_train.ipynb #c037
+# %% ../nbs/05_train.ipynb #c039
 def tensorboard(
     run_dir:RunDir, # gets a folder `tensorboard`
 ):                  # callback of the trainer
@@ -243,7 +250,7 @@ def tensorboard(
     from torch.utils.tensorboard import SummaryWriter
     return TensorBoardCallback(SummaryWriter(str(run_dir.path / "tensorboard")))
 
-# %% ../nbs/05_train.ipynb #c038
+# %% ../nbs/05_train.ipynb #c040
 def history(
     log:list,        # as the trainer keeps it
     start:dict=None, # validation numbers before the first step
@@ -255,7 +262,7 @@ def history(
     rest = sorted(c for c in rows if c not in first and not c.startswith(("train_run", "train_samples", "train_steps", "total_")))
     return rows[[c for c in first if c in rows] + rest].dropna(subset=["epoch"])
 
-# %% ../nbs/05_train.ipynb #c042
+# %% ../nbs/05_train.ipynb #c044
 def save_results(
     run:TrainRun,   # the parameters
     run_dir:RunDir, # where to
@@ -276,7 +283,7 @@ def save_results(
     compared = compare_models(results["base"]["hard"], results["tuned"]["hard"], cluster="component").reset_index().to_dict("records") if "twins" in kinds else []
     write_json(run_dir.metrics_path, dict(tables, retrieval=retrieval, compared=compared, controls=controls, **drift))
 
-# %% ../nbs/05_train.ipynb #c044
+# %% ../nbs/05_train.ipynb #c046
 def check_resume(
     run:TrainRun,   # as given now
     run_dir:RunDir, # the run to go on with
@@ -286,7 +293,7 @@ def check_resume(
     other = [f"{k} was {before.get(k)!r} and is {v!r}" for k, v in now.items() if k not in ("resume", "name") and before.get(k) != v]
     if other: raise ValueError(f"{run.resume} began with other parameters: {'; '.join(other)}. Give the same ones, or start a new run")
 
-# %% ../nbs/05_train.ipynb #c046
+# %% ../nbs/05_train.ipynb #c048
 def open_run(
     run:TrainRun, # says the name, or what to resume
 ) -> RunDir:      # the same folder in every process
@@ -300,17 +307,18 @@ def open_run(
     if n > 1: dist.broadcast_object_list(box)
     return box[0]
 
-# %% ../nbs/05_train.ipynb #c047
+# %% ../nbs/05_train.ipynb #c049
 def fit(
     run:TrainRun,  # the parameters
     report=print,  # called with one line for each epoch
 ) -> RunDir:       # the finished run folder
     "Mine, split, train, evaluate; return the run folder."
-    run_dir, main = open_run(run), world()[0] == 0
-    table = load_table(run, run_dir)
+    run_dir, main, table = open_run(run), world()[0] == 0, load_table(run)
+    if main:
+        save_params(run_dir, run, hash_table(table), recipe=asdict(run.chosen)) # before anything else is written: a run goes on with its own data only
+        if "rejected" in table.attrs: write_rejected(table, run_dir.path)
     found = prepare(run, table)
     if main:
-        save_params(run_dir, run, hash_table(table), recipe=asdict(run.chosen))
         write_json(run_dir.certificate_path, found.certificate)
         if found.mined: write_json(run_dir.path / "mining.json", asdict(found.mined))
     seed_everything(run.seed)
@@ -323,7 +331,7 @@ def fit(
         save_results(run, run_dir, found, results, measure_drift(model, found, results["base"], results["tuned"]))
     return run_dir
 
-# %% ../nbs/05_train.ipynb #c049
+# %% ../nbs/05_train.ipynb #c051
 def command(
     cls=TrainRun, # a dataclass of parameters
     fit=fit,      # function of such a run, giving the run folder
@@ -335,5 +343,5 @@ def command(
     run_it.__annotations__, run_it.__doc__ = hints, fit.__doc__
     return run_it
 
-# %% ../nbs/05_train.ipynb #c050
+# %% ../nbs/05_train.ipynb #c052
 if __name__ == "__main__" and "__file__" in globals(): typer.run(command())

@@ -45,14 +45,19 @@ def deal(
     start:int,          # rows dealt before
     n:int,              # rows to deal now
     seed:int,           # of the run
+    kept:dict=None,     # permutations of this table by (seed, round), held from call to call: the newest two; None: make them anew
 ) -> np.ndarray:        # `n` row numbers
     "Deal the next rows; every row once before any row twice."
     if n == 0: return np.empty(0, int)
-    rounds = range(start // len(group_N), (start + n - 1) // len(group_N) + 1)
-    dealt, begin = np.concatenate([shuffled(group_N, (seed, r)) for r in rounds]), start % len(group_N)
-    return dealt[begin:begin + n]
+    kept, N = {} if kept is None else kept, len(group_N)
+    def part(r):
+        if (seed, r) not in kept:
+            while len(kept) > 1: kept.pop(next(iter(kept)))
+            kept[seed, r] = shuffled(group_N, (seed, r))
+        return kept[seed, r][max(start - r * N, 0):start + n - r * N]
+    return np.concatenate([part(r) for r in range(start // N, (start + n - 1) // N + 1)])
 
-# %% ../nbs/05b_trainer.ipynb #c012
+# %% ../nbs/05b_trainer.ipynb #c014
 class BatchPlan(Dataset):
     "All batches of a run, made when they are asked for."
     def __init__(self,
@@ -75,6 +80,7 @@ class BatchPlan(Dataset):
         self.pair_group = pd.factorize(self.pairs["component"])[0] if len(pairs) else np.zeros(0, int)
         self.replay_group = np.arange(len(self.replay)) # strangers, not relatives, make good ordinary rows
         self.dealt = np.cumsum([(0, 0)] + [(self.pairs_of(m), m.n_replay) for m in self.mix], axis=0)
+        self.pairs_kept, self.replay_kept = {}, {} # permutations in use
 
     def _check(self):
         if any(m.n_twin_pairs for m in self.mix) and not len(self.pairs): raise ValueError("the recipe wants twin pairs, but the training split has none")
@@ -86,13 +92,13 @@ class BatchPlan(Dataset):
     def rows(self, step): # pair-table rows of one batch: twins in both directions (or one), then ordinary rows
         "Look up the rows of the batch at a step of the run."
         (p0, r0), (p1, r1) = self.dealt[step], self.dealt[step + 1]
-        twins = self.pairs.iloc[deal(self.pair_group, p0, p1 - p0, self.seed)].to_dict("records")
+        twins = self.pairs.iloc[deal(self.pair_group, p0, p1 - p0, self.seed, self.pairs_kept)].to_dict("records")
         if self.recipe.both_directions: twins += [flip(row) for row in twins]
-        return twins + self.replay.iloc[deal(self.replay_group, r0, r1 - r0, self.seed + 1)].to_dict("records")
+        return twins + self.replay.iloc[deal(self.replay_group, r0, r1 - r0, self.seed + 1, self.replay_kept)].to_dict("records")
 
     def __getitem__(self, i): return collate(self.rows(self.epoch * self.steps_per_epoch + i))
 
-# %% ../nbs/05b_trainer.ipynb #c013
+# %% ../nbs/05b_trainer.ipynb #c015
 def with_structures(
     pairs:pd.DataFrame,  # twin pairs
     replay:pd.DataFrame, # ordinary rows of the same proteins
@@ -104,7 +110,7 @@ def with_structures(
                                  "structure_3di of the table, or set structure=False in the recipe")
     return pairs.assign(**{f"{side}_structure": pairs[f"{side}_id"].map(known) for side in ("anchor", "hard_neg") if f"{side}_id" in pairs})
 
-# %% ../nbs/05b_trainer.ipynb #c014
+# %% ../nbs/05b_trainer.ipynb #c016
 def flip(
     row:dict, # a row of a pair table
 ) -> dict:    # the same pair with the two sides exchanged
@@ -115,7 +121,7 @@ def flip(
         return name if side is None else swap[side] + name[len(side):]
     return {other(name): value for name, value in row.items()}
 
-# %% ../nbs/05b_trainer.ipynb #c017
+# %% ../nbs/05b_trainer.ipynb #c019
 def replay_rows(
     table:pd.DataFrame, # protein table with `component`
 ) -> pd.DataFrame:      # pair-table columns of the anchor side, `component`
@@ -123,13 +129,13 @@ def replay_rows(
     names = dict(protein_id="anchor_id", sequence="anchor_seq", text="anchor_text", structure_3di="anchor_structure")
     return table.rename(columns=names)[[n for n in names.values() if n in table.rename(columns=names)] + ["component"]]
 
-# %% ../nbs/05b_trainer.ipynb #c024
+# %% ../nbs/05b_trainer.ipynb #c026
 def world() -> tuple[int, int]: # (rank, number of processes)
     "Tell which process this is, and of how many."
     if dist.is_available() and dist.is_initialized(): return dist.get_rank(), dist.get_world_size()
     return 0, 1
 
-# %% ../nbs/05b_trainer.ipynb #c025
+# %% ../nbs/05b_trainer.ipynb #c027
 def restore_order(
     gathered_ND,  # rows of process 0, then of process 1, ...
     n_processes:int,
@@ -138,7 +144,7 @@ def restore_order(
     dealt = torch.cat([torch.arange(r, len(gathered_ND), n_processes) for r in range(n_processes)])
     return gathered_ND[torch.argsort(dealt).to(gathered_ND.device)]
 
-# %% ../nbs/05b_trainer.ipynb #c027
+# %% ../nbs/05b_trainer.ipynb #c029
 def embed(
     model,                 # ProTrek, perhaps wrapped for several processes
     batch,                 # the global batch
@@ -151,7 +157,7 @@ def embed(
     temperature = out.pop("temperature")
     return {kind: restore_order(gather_rows(x), n) for kind, x in out.items()}, temperature
 
-# %% ../nbs/05b_trainer.ipynb #c029
+# %% ../nbs/05b_trainer.ipynb #c031
 def checkpoints(
     folder:Path,             # the run's `checkpoints/`
 ) -> list[tuple[int, Path]]: # (step, folder), oldest first
@@ -159,7 +165,7 @@ def checkpoints(
     found = [(int(p.name.rpartition("-")[2]), p) for p in Path(folder).glob("checkpoint-*") if p.is_dir()]
     return sorted(found)
 
-# %% ../nbs/05b_trainer.ipynb #c030
+# %% ../nbs/05b_trainer.ipynb #c032
 def newest_checkpoint(
     folder:Path, # the run's `checkpoints/`
     report=warnings.warn, # called with a sentence for each damaged checkpoint
@@ -170,7 +176,7 @@ def newest_checkpoint(
         if not problems: return path
         report(f"checkpoint at step {step} is damaged and is passed over: {'; '.join(map(str, problems))}")
 
-# %% ../nbs/05b_trainer.ipynb #c031
+# %% ../nbs/05b_trainer.ipynb #c033
 def best_checkpoint(
     folder:Path, # the run's `checkpoints/`
     step:int,    # that validation chose
@@ -180,7 +186,7 @@ def best_checkpoint(
     if problems := verify_sums(path): raise ValueError(f"the best checkpoint is damaged: {'; '.join(map(str, problems))}. Remove {path} and resume the run from the one before")
     return path
 
-# %% ../nbs/05b_trainer.ipynb #c032
+# %% ../nbs/05b_trainer.ipynb #c034
 def prune(
     folder:Path,        # the run's `checkpoints/`
     best_step:int=None, # never removed
@@ -190,7 +196,7 @@ def prune(
     for step, path in checkpoints(folder)[:-keep_last]:
         if step != best_step: shutil.rmtree(path)
 
-# %% ../nbs/05b_trainer.ipynb #c035
+# %% ../nbs/05b_trainer.ipynb #c037
 def set_dropout(
     model,      # any module; changed in place
     rate:float, # share of the activations that training hides
@@ -199,7 +205,7 @@ def set_dropout(
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout): module.p = rate
 
-# %% ../nbs/05b_trainer.ipynb #c036
+# %% ../nbs/05b_trainer.ipynb #c038
 def arguments(
     recipe:Recipe, # rates, clipping, decay
     plan,          # says how many steps there are
@@ -218,7 +224,7 @@ def arguments(
     args._n_gpu = min(args.n_gpu, 1)  # more would wrap the model in DataParallel, which cuts every tensor by rows, also those that are not rows of the batch
     return args
 
-# %% ../nbs/05b_trainer.ipynb #c037
+# %% ../nbs/05b_trainer.ipynb #c039
 def out_of_patience(
     plan,  # its recipe says how many epochs to wait
     state, # of the trainer: this step and the best one
@@ -227,7 +233,7 @@ def out_of_patience(
     if not plan.recipe.patience or not state.best_global_step: return False
     return state.global_step - state.best_global_step >= plan.recipe.patience * plan.steps_per_epoch
 
-# %% ../nbs/05b_trainer.ipynb #c038
+# %% ../nbs/05b_trainer.ipynb #c040
 class FollowEpoch(TrainerCallback):
     "Tell the plan which epoch it is, a resumed run that it had already stopped, and a long epoch to save on the way."
     def __init__(self, plan): self.plan = plan
@@ -237,7 +243,7 @@ class FollowEpoch(TrainerCallback):
         every = self.plan.recipe.save_steps
         if every and state.global_step % every == 0 and state.global_step % self.plan.steps_per_epoch: control.should_save = True
 
-# %% ../nbs/05b_trainer.ipynb #c039
+# %% ../nbs/05b_trainer.ipynb #c041
 class TwinTrainer(Trainer):
     "`transformers.Trainer` with planned batches, our objective, our validation and checkpoints that are complete."
     def __init__(self,
@@ -259,14 +265,14 @@ class TwinTrainer(Trainer):
     def floating_point_ops(self, inputs): return 0
     def _run_epoch(self, **kwargs): return None if self.control.should_training_stop else super()._run_epoch(**kwargs) # a resumed run may be over
 
-# %% ../nbs/05b_trainer.ipynb #c040
+# %% ../nbs/05b_trainer.ipynb #c042
 def first(
     batches, # a list of one planned batch
 ) -> dict:   # as the trainer wants it
     "Hand a planned batch on as it is."
     return dict(batch=batches[0])
 
-# %% ../nbs/05b_trainer.ipynb #c042
+# %% ../nbs/05b_trainer.ipynb #c044
 def _compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
     batch = inputs["batch"].to(self.args.device)
     embeddings, temperature = embed(model, batch, self.recipe.structure)
@@ -285,7 +291,7 @@ def _account(self, terms, names): # named scalars; what the batch holds
 
 TwinTrainer.compute_loss, TwinTrainer.account = _compute_loss, _account
 
-# %% ../nbs/05b_trainer.ipynb #c044
+# %% ../nbs/05b_trainer.ipynb #c046
 def _evaluate(self, *args, **kwargs):
     metrics = {f"eval_{name}": value for name, value in self.validate(self.model).items()}
     metrics |= {f"train_{name}": float(np.mean(values)) for name, values in self.sums.items()}
@@ -301,7 +307,7 @@ def _line(self, metrics): # one line for a person
 
 TwinTrainer.evaluate, TwinTrainer._line = _evaluate, _line
 
-# %% ../nbs/05b_trainer.ipynb #c045
+# %% ../nbs/05b_trainer.ipynb #c047
 def _determine_best_metric(self, metrics, trial=None):
     score, epoch, step = metrics["eval_score"], round(self.state.epoch), self.state.global_step
     better = self.state.best_metric is None or score > self.state.best_metric
@@ -313,7 +319,7 @@ def _determine_best_metric(self, metrics, trial=None):
 
 TwinTrainer._determine_best_metric = _determine_best_metric
 
-# %% ../nbs/05b_trainer.ipynb #c046
+# %% ../nbs/05b_trainer.ipynb #c048
 @contextmanager
 def full_disk_explained(
     hidden:Path, # the folder that is being written; removed when the disk is full
@@ -326,7 +332,7 @@ def full_disk_explained(
         raise OSError(errno.ENOSPC, f"the disk is full while writing {hidden.name}: free space (old runs under reports/runs are a good start) and resume "
                                     f"the run; the checkpoints in {hidden.parents[1]} are complete") from e
 
-# %% ../nbs/05b_trainer.ipynb #c047
+# %% ../nbs/05b_trainer.ipynb #c049
 def wait_for_all(): # returns when every process has come here; at once where there is one
     "Wait for the other processes."
     if world()[1] > 1: dist.barrier()
@@ -342,7 +348,7 @@ def publish(
     os.replace(hidden, path)
     prune(path.parent, best_step)
 
-# %% ../nbs/05b_trainer.ipynb #c048
+# %% ../nbs/05b_trainer.ipynb #c050
 def _save_checkpoint(self, model, trial=None):
     folder, name = Path(self.args.output_dir), f"checkpoint-{self.state.global_step}"
     hidden = Path(self._get_output_dir(trial)) / name

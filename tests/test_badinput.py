@@ -1,5 +1,6 @@
 """Bad or strange input that more than one page has to bear: nothing is lost, and the message says what to do."""
 import errno
+import re
 from dataclasses import replace
 
 import pandas as pd
@@ -9,6 +10,7 @@ import helpers
 from protrek_nb import core, trainer
 from protrek_nb.core import RunDir, read_json, read_table, verify_sums, write_table
 from protrek_nb.mining import mine_twins
+from protrek_nb.report import build
 from protrek_nb.splits import split_proteins
 from protrek_nb.tables import read_proteins
 from protrek_nb.train import load_base, train_model
@@ -55,6 +57,33 @@ def test_a_table_without_twins(tiny_run, tiny_table, tmp_path):
 def test_a_table_of_one_family(tiny_run, tiny_table, tmp_path):
     "Twins of a single family cannot fill three splits: the error says so and what can be done."
     with pytest.raises(ValueError, match=r"cannot fill .* splits.* all proteins are relatives"): fit_table(tiny_run, tiny_table.head(3), tmp_path)
+
+
+def test_a_table_of_three_families(tiny_run, tiny_table, tmp_path):
+    "Each split is one component, so the test split has no strangers to compare: the error says so before anything is trained."
+    with pytest.raises(ValueError, match=r"the test split has 1 component\(s\), 3 proteins.* 0 pairs of strangers.* Give more families"): fit_table(tiny_run, tiny_table.head(9), tmp_path)
+    assert not list((tmp_path / "runs").rglob("checkpoint-*")) and not list((tmp_path / "runs").rglob("model"))
+
+
+def test_a_test_split_of_few_components(tiny_run, tiny_table, tmp_path):
+    "Three components say nothing of how sure a number is: no interval, no control that fires, and a report that shows the values alone."
+    run_dir = fit_table(tiny_run, tiny_table, tmp_path)
+    metrics = read_json(run_dir.metrics_path)
+    assert {row["clusters"] for row in metrics["twins"]} == {3} and {row["low"] for row in metrics["compared"]} == {None}
+    assert not any(control["fires"] for control in metrics["controls"])
+    report = build(run_dir.path, reports=tmp_path / "reports")
+    text = report.markdown.read_text()
+    assert "without interval" in text and not re.search(r"\bnan\b", text)
+
+
+def test_a_fasta_record_without_a_description(tiny_run, tiny_table, tmp_path):
+    "It has no text to learn from: it is set aside and counted, and the run goes through."
+    path = tmp_path / "given.fasta"
+    told = tiny_table.text.where(tiny_table.index != 5, "")
+    path.write_text("".join(f">{i} {t}\n{s}\n" for i, t, s in zip(tiny_table.protein_id, told, tiny_table.sequence)))
+    run_dir = helpers.fit(replace(tiny_run, data=str(path), epochs=1), tmp_path / "runs")
+    assert read_table(run_dir.rejected_path)["reason"].tolist() == ["empty text"]
+    assert run_dir.metrics_path.exists()
 
 
 def test_bad_rows_are_in_the_run_folder(tiny_run, tiny_table, tmp_path):

@@ -41,14 +41,28 @@ def test_two_processes_equal_one(name, tiny_run, tiny_data, tmp_path):
     found = replace(found, pairs=found.pairs.head(27 // 2))
     plan = trainer.BatchPlan(found.pairs, trainer.replay_rows(found.table), recipe, 1, seed=3)
     assert len(plan) == 3 and any(len(plan[i].sequences) % 2 for i in range(3)), "some batch must divide unevenly"
-    for n in (1, 2): run_both(helpers.three_steps, n, tiny_run, recipe, found, str(tmp_path / f"of-{n}"))
-    one, two, other = (load_file(tmp_path / file) for file in ("of-1.0", "of-2.0", "of-2.1"))
+    assert_same_steps(tiny_run, recipe, found, tmp_path)
+
+
+def assert_same_steps(run, recipe, found, folder):
+    "Train three steps in one process and in two, and compare losses, first gradients and weights."
+    for n in (1, 2): run_both(helpers.three_steps, n, run, recipe, found, str(folder / f"of-{n}"))
+    one, two, other = (load_file(folder / file) for file in ("of-1.0", "of-2.0", "of-2.1"))
     assert one.keys() == two.keys() == other.keys() and len(one["losses"]) == 3
     for key in one:
         torch.testing.assert_close(two[key], one[key], atol=1e-6, rtol=1e-6, msg=lambda m: f"{key}: {m}")
         assert torch.equal(two[key], other[key]), f"{key} differs between the two processes"
-    moved = max(float((one[k] - v).abs().max()) for k, v in weights_before(tiny_run, found).items())
+    moved = max(float((one[k] - v).abs().max()) for k, v in weights_before(run, found).items())
     assert moved > 1e-3, "the steps must change something, else the comparison says nothing"
+
+
+def test_a_process_without_texts_goes_back_with_the_others(tiny_run, tiny_data, tmp_path):
+    "All rows have one text, so the second process has none to encode: it still takes part in every exchange, and the steps are those of one process."
+    recipe, found = Recipe(triplet=1, both_directions=False, batch_size=8, learning_rate=0.5), tiny_data.part("train")
+    found = replace(found, pairs=found.pairs.head(24).assign(anchor_text="Binds zinc.", hard_neg_text="Binds zinc."))
+    plan = trainer.BatchPlan(found.pairs, trainer.replay_rows(found.table), recipe, 1, seed=3)
+    assert len(plan) == 3 and all(len(plan[i].texts) == 1 for i in range(3))
+    assert_same_steps(tiny_run, recipe, found, tmp_path)
 
 
 def weights_before(run, found):

@@ -8,7 +8,7 @@ import torch
 
 import helpers
 from protrek_nb import train, trainer
-from protrek_nb.core import RunDir, read_json, read_table, verify_sums
+from protrek_nb.core import RunDir, read_json, read_table, verify_sums, write_table
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +84,18 @@ def test_a_run_goes_on_only_with_its_own_parameters(tiny_run, whole, tmp_path):
     "Another seed is another run: the message names the parameter and both values."
     shutil.copytree(whole.path, tmp_path / "tiny")
     with pytest.raises(ValueError, match="seed was 42 and is 43"): go_on(replace(tiny_run, seed=43), tmp_path / "tiny")
+
+
+def test_a_run_goes_on_only_with_its_own_data(tiny_run, tiny_table, tmp_path):
+    "Other proteins under the same name: the error comes before anything in the run folder is written."
+    table = tmp_path / "table.tsv"
+    write_table(table, tiny_table)
+    run, folder = replace(tiny_run, data=str(table)), tmp_path / "tiny"
+    begun = helpers.fit(replace(run, epochs=1), tmp_path)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    write_table(table, tiny_table.assign(text=["", *tiny_table.text[1:]]))
+    with pytest.raises(ValueError, match="began with other data"): go_on(replace(run, epochs=1), begun.path)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 def test_an_early_stop_is_remembered(tiny_run, tiny_data, tmp_path, monkeypatch):
