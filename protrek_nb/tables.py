@@ -104,20 +104,12 @@ def label_sets(
     if "labels" not in df: return [frozenset()] * len(df)
     return [frozenset(p.strip() for p in cell.split(";") if p.strip()) if isinstance(cell, str) else frozenset() for cell in df["labels"]]
 
-# %% ../nbs/tables.ipynb #c024
-def _join_labels(columns, count):
-    "Make the labels of each row from the columns of the file that hold some, or None."
-    kinds = ["labels"] if "labels" in columns else [k for k in ("ec", "go_function" if "go_function" in columns else "go") if k in columns]
-    if not kinds: return None
-    if "ec" in kinds: count["partial_ec"] = sum(len(re.findall(r"\d+\.[\d.-]*-", cell)) > 0 for cell in columns["ec"])
-    return ["; ".join(dict.fromkeys(one for k in kinds for one in parse_labels(k, columns[k][i]))) for i in range(len(columns[kinds[0]]))]
-
-# %% ../nbs/tables.ipynb #c026
+# %% ../nbs/tables.ipynb #c025
 class Rejected(list):
     "A list of rejected rows that pandas may pass along with a table without copying it each time."
     def __deepcopy__(self, memo): return self
 
-# %% ../nbs/tables.ipynb #c027
+# %% ../nbs/tables.ipynb #c026
 def _shorten(value, width=80):
     "Show a value in one short line; what cannot be seen is escaped, and the first non-letter of a long sequence is pointed out."
     text = " ".join(str(value).split())
@@ -127,7 +119,7 @@ def _shorten(value, width=80):
     where = f", {odd[0]!r} at {odd.start() + 1}" if odd and " " not in text else ""
     return f"{text[:width - 20]}... ({len(text)} characters{where})"
 
-# %% ../nbs/tables.ipynb #c028
+# %% ../nbs/tables.ipynb #c027
 class Sieve:
     "Rows of one file, and which of them are set aside and why."
     def __init__(self, rows, strict):
@@ -145,7 +137,7 @@ class Sieve:
             if self.keep[i]: self._note(self.row[i], column, values[i], reasons[i])
             self.keep[i] = False
 
-# %% ../nbs/tables.ipynb #c032
+# %% ../nbs/tables.ipynb #c031
 def _combine(field, values):
     "Combine the values of one field over rows of one protein."
     distinct = list(dict.fromkeys(v for v in values if v))
@@ -166,7 +158,7 @@ def group_rows(
     if count: out.attrs = df.attrs | dict(counts=count | dict(kept=len(out), merged=count["merged"] + len(df) - len(out)))
     return out
 
-# %% ../nbs/tables.ipynb #c035
+# %% ../nbs/tables.ipynb #c034
 class Source:
     "One file on its way to a table."
     def __init__(self, path, columns, need, strict):
@@ -190,14 +182,14 @@ class Source:
         "List the cells of `field` in rows that are still in."
         return [c for c, keep in zip(self.cells[field], self.sieve.keep) if keep]
 
-# %% ../nbs/tables.ipynb #c036
+# %% ../nbs/tables.ipynb #c035
 def _first_given(field, columns):
     "Reduce several columns of one field to one."
     if len(columns) == 1: return columns[0]
     given = ([c for c in row if not check_text(c)[1]] for row in zip(*columns))
     return ["; ".join(g) if field == "labels" else next(iter(g), "") for g in given]
 
-# %% ../nbs/tables.ipynb #c038
+# %% ../nbs/tables.ipynb #c037
 def _check_ids(source):
     "Clean the ids, or derive them from the content."
     cells = source.cells
@@ -221,7 +213,7 @@ def _columns(rows, n):
     "Turn rows of n values into n lists, also when there are no rows."
     return list(map(list, zip(*rows))) or [[] for _ in range(n)]
 
-# %% ../nbs/tables.ipynb #c040
+# %% ../nbs/tables.ipynb #c039
 def _check_labels(source):
     "Make `labels` from the columns that hold some."
     cells = source.cells
@@ -231,7 +223,7 @@ def _check_labels(source):
     if kinds: cells["labels"] = ["; ".join(dict.fromkeys(sum(row, []))) for row in parsed]
     for k in ("ec", "go", "go_function"): cells.pop(k, None)
 
-# %% ../nbs/tables.ipynb #c042
+# %% ../nbs/tables.ipynb #c041
 def _empty_marks(source):
     "Empty the cells of all other columns that hold only a missing-value mark, and count them."
     count = source.count["missing_marks"] = {}
@@ -240,7 +232,7 @@ def _empty_marks(source):
         source.cells[field] = [c if k else "" for c, k in zip(cells, known)]
         if n := sum(bool(c.strip()) for c, k, keep in zip(cells, known, source.sieve.keep) if keep and not k): count[source.names.get(field, field)] = n
 
-# %% ../nbs/tables.ipynb #c043
+# %% ../nbs/tables.ipynb #c042
 def read_texts(
     path,                  # TSV, CSV, Parquet or FASTA (its descriptions); each also gzipped; or a DataFrame
     strict: bool = False,  # raise at the first bad row instead of setting it aside
@@ -252,7 +244,7 @@ def read_texts(
     for field in ("sequence", "structure_3di"): source.cells.pop(field, None)
     return _finish(source, *_merge(source))
 
-# %% ../nbs/tables.ipynb #c045
+# %% ../nbs/tables.ipynb #c044
 def _merge(source):
     "Make one row per id of what is still in: (table, rows before, distinct rows)."
     first = [f for f in ("protein_id", "sequence", "text", "structure_3di", "family", "organism", "labels") if f in source.cells]
@@ -272,10 +264,10 @@ def _finish(source, table, before, distinct, elsewhere=()):
     if count["read"] and not len(table): warnings.warn(f"no row of {count['file']} could be used: {count['reasons']}", stacklevel=3)
     return table
 
-# %% ../nbs/tables.ipynb #c049
+# %% ../nbs/tables.ipynb #c048
 LONG = 2048  # residues; a protein beyond this is counted as long, and never cut
 
-# %% ../nbs/tables.ipynb #c050
+# %% ../nbs/tables.ipynb #c049
 def _check_sequences(source):
     "Clean the sequences."
     clean, reasons, notes = _columns(map(check_sequence, source.cells["sequence"]), 3)
@@ -294,7 +286,7 @@ def _check_structures(source):
     cells["structure_3di"] = clean
     source.count["without_structure"] = sum(not s for s in source.kept("structure_3di"))
 
-# %% ../nbs/tables.ipynb #c052
+# %% ../nbs/tables.ipynb #c051
 def _check_conflicts(source, field):
     "Set aside all rows whose id has several values of `field`."
     ids, values = pd.Series(source.kept("protein_id"), dtype=str), pd.Series(source.kept(field), dtype=str)
@@ -303,7 +295,7 @@ def _check_conflicts(source, field):
     twisted, reason = set(many.index[many > 1]), f"one id with different values of {source.names.get(field, field)}"
     if twisted: source.drop("protein_id", [reason if i in twisted else "" for i in source.cells["protein_id"]])
 
-# %% ../nbs/tables.ipynb #c055
+# %% ../nbs/tables.ipynb #c054
 def _look_up(
     ids: list,     # ids of the proteins
     other: dict,   # {id: value}
@@ -334,7 +326,7 @@ def _fill(source, field, given):
     source.cells[field] = [a if k else b for a, b, k in zip(own, given, known)]
     return sum(bool(k and b and parts(a) != parts(b)) for a, b, k in zip(own, given, known))
 
-# %% ../nbs/tables.ipynb #c056
+# %% ../nbs/tables.ipynb #c055
 def _join_structures(source, structures):
     "Add 3Di strings from a FASTA file or a table; returns the rows that were rejected there."
     other = Source(structures, None, ["protein_id"], source.sieve.strict)
@@ -346,7 +338,7 @@ def _join_structures(source, structures):
     source.count["structures"] = dict(file=other.rows.file, read=len(other.rows.row), without_protein=len(set(found) - set(ids)))
     return other.sieve.rejected
 
-# %% ../nbs/tables.ipynb #c058
+# %% ../nbs/tables.ipynb #c057
 def read_proteins(
     path,                  # TSV, CSV, Parquet or FASTA, each also gzipped; or a DataFrame, or Rows
     strict: bool = False,  # raise at the first bad row, instead of setting it aside
@@ -370,14 +362,14 @@ def read_proteins(
         if field in source.cells: _check_conflicts(source, field)
     return _finish(source, *_merge(source), elsewhere)
 
-# %% ../nbs/tables.ipynb #c063
+# %% ../nbs/tables.ipynb #c062
 def rejected_table(
     df: pd.DataFrame,   # what read_proteins or read_texts returned
 ) -> pd.DataFrame:      # file, row, column, value, reason
     "List the rows that were set aside."
     return pd.DataFrame(list(df.attrs.get("rejected", [])), columns=["file", "row", "column", "value", "reason"])
 
-# %% ../nbs/tables.ipynb #c070
+# %% ../nbs/tables.ipynb #c069
 def summary(
     df: pd.DataFrame,  # what read_proteins or read_texts returned
 ) -> str:              # one line
@@ -387,7 +379,7 @@ def summary(
     return (f"{Path(c['file']).name}: {c['read']:,} rows read, {c['kept']:,} proteins kept, {c['rejected']:,} rows set aside"
             f"{f' ({more})' if more else ''}, {c.get('duplicates', 0):,} duplicates, {c.get('merged', 0):,} merged")
 
-# %% ../nbs/tables.ipynb #c073
+# %% ../nbs/tables.ipynb #c072
 def write_rejected(
     df: pd.DataFrame,  # what read_proteins or read_texts returned
     folder,            # where rejected.csv goes
@@ -396,7 +388,7 @@ def write_rejected(
     write_table(Path(folder)/"rejected.csv", rejected_table(df))
     return Path(folder)/"rejected.csv"
 
-# %% ../nbs/tables.ipynb #c074
+# %% ../nbs/tables.ipynb #c073
 def write_proteins(
     path,              # .csv, .tsv, .csv.gz, .tsv.gz or .parquet
     df: pd.DataFrame,  # a protein table
