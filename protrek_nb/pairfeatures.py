@@ -83,17 +83,24 @@ class SlotNorm:
 # %% ../nbs/09c_features.ipynb #c026
 def mean_encoder(
     encode,       # function of a list of strings that gives a (len, D) array for each
-    window=1024,  # residues that the encoder sees at once
-    overlap=256,  # residues that neighbouring windows share
+    window=None,  # residues that the encoder sees at once; None: 1024, or as many as it has places for
+    overlap=None, # residues that neighbouring windows share; None: 256, or a quarter of a smaller window
+    piece=65_536, # residues that are encoded before their vectors become means; memory is 4 bytes * D for each
 ):                # function of a list of strings that gives (N, D)
     "Turn an encoder of residues into one of proteins."
-    def mean(strings):
+    window = window or min(1024, getattr(encode, "longest", None) or 1024)
+    overlap = min(256, window // 4) if overlap is None else overlap
+    def means(strings):
         spans = [windows(len(s), window, overlap) for s in strings]
         parts = iter(encode([s[a:b] for s, cut in zip(strings, spans) for a, b in cut]))
-        return np.stack([stitch([np.asarray(next(parts), np.float32) for _ in cut], cut).mean(0) for cut in spans])
+        return [stitch([np.asarray(next(parts), np.float32) for _ in cut], cut).mean(0) for cut in spans]
+    def mean(strings):
+        starts = np.cumsum([0, *map(len, strings)])[:-1] // piece
+        cuts = [0, *(np.flatnonzero(np.diff(starts)) + 1).tolist(), len(strings)]
+        return np.stack([vector_D for a, b in zip(cuts, cuts[1:]) for vector_D in means(strings[a:b])])
     return mean
 
-# %% ../nbs/09c_features.ipynb #c030
+# %% ../nbs/09c_features.ipynb #c034
 @dataclass(frozen=True)
 class ProteinVectors:
     "Vectors of proteins, found by their ids."
@@ -110,13 +117,13 @@ class ProteinVectors:
         "Give the vectors of proteins, (N, D)."
         return self.vector_ND[self.rows(ids)]
 
-# %% ../nbs/09c_features.ipynb #c032
+# %% ../nbs/09c_features.ipynb #c036
 def embed_means(
     proteins:dict,   # id -> sequence
     encode,          # function of a list of strings that gives a (len, D) array for each
     key:str,         # names the encoder, such as `residue_encoder(...).key`
     store_dir=None,  # folder of all keys; None: reports/runs/.pairs
-    **windows,       # window, overlap: see `mean_encoder`
+    **windows,       # window, overlap: see `mean_encoder`; what the encoder itself decides is in its key
 ) -> ProteinVectors: # of all ids
     "Compute what is missing in the store, and give the vectors; ValueError names a protein whose vector is not finite."
     name_of = {sequence: id for id, sequence in reversed(check_proteins(proteins).items())}

@@ -19,11 +19,13 @@ import torch
 from . import pairsplits, splits
 from .core import RunDir, find_path, hash_table, parse_parameters, project_path, read_json, save_params, shared_data, write_json
 from .heads import HeadConfig, PairClassifier
-from .isolates import make_pairs, metadata_names, read_dscript, read_isolates, read_pipr
+from .isolates import make_pairs, metadata_names, read_dscript, read_isolates, read_pipr, sequence_id
 from .model import default_device
 from .pairfeatures import Slot, SlotNorm, canonical, embed_means, features
 from .paircontrols import by_matching, control_scores, judge_scores, leak_audit
 from .pairsplits import certify_pairs, split_pairs
+from .residues import check_proteins
+from .splits import need_columns
 from .pairtrain import PairOptions, ResiduePairs, VectorPairs, pair_loss, pair_metrics, pair_scores, train_head, write_training
 from .encoders import open_encoder, open_residues
 
@@ -177,14 +179,24 @@ def fit(
     return run_dir
 
 # %% ../nbs/09_pairs.ipynb #c039
+def _as_trained(run, pairs):
+    "Put pairs into the order that training had: by segment where there were segments, then by the sequence itself, whatever its id."
+    sides = [] if run.data in ("pipr", "dscript") else ["a_segment", "b_segment"]
+    need_columns(pairs, ["a_seq", "b_seq", *sides], "pair table")
+    for side in sides:
+        if (empty := (pairs[side].isna() | (pairs[side].astype(str) == "")).to_numpy()).any():
+            raise ValueError(f"row {int(np.flatnonzero(empty)[0])} of the pair table has an empty {side}: this head was trained on segments; a segment called NA that was read by pandas becomes empty: give keep_default_na=False")
+    for side in "ab": check_proteins({f"in row {row}, {side}_seq": s for row, s in enumerate(pairs[f"{side}_seq"])})
+    return canonical(pairs[["a_seq", "b_seq", *sides]].assign(**{f"{side}_id": pairs[f"{side}_seq"].map(sequence_id) for side in "ab"}), by=("segment", "id"))
+
 def score_pairs(
     run_dir,            # folder of a finished run
-    pairs:pd.DataFrame, # a_id, b_id, a_seq, b_seq, a_segment, b_segment; one id for one sequence
-) -> np.ndarray:        # (N,) probability that the two belong together
-    "Score pairs with a trained head."
+    pairs:pd.DataFrame, # a_seq, b_seq, and a_segment, b_segment where isolates were paired in training; other columns, ids among them, decide nothing
+) -> np.ndarray:        # (N,) probability that the two belong together, row by row
+    "Score pairs with a trained head; ValueError where a segment is missing that training had."
     run_dir = RunDir.open(find_path(str(run_dir)))
     run, head = PairRun(**read_json(run_dir.params_path)["params"]), PairClassifier.load(run_dir.path / "head")
-    pairs = canonical(pairs)
+    pairs = _as_trained(run, pairs)
     proteins = dict(zip([*pairs.a_id, *pairs.b_id], [*pairs.a_seq, *pairs.b_seq]))
     unknown_N = np.zeros(len(pairs), int)
     if run.head == "attention": return pair_scores(head, ResiduePairs(open_residues(run.encoder, proteins).get, pairs.a_id, pairs.b_id, unknown_N))
@@ -195,7 +207,7 @@ def score_pairs(
         sides = SlotNorm(*(Slot(*(np.float32(x) for x in kept[side])) for side in "ab"))(*sides)
     return pair_scores(head, VectorPairs(*sides, unknown_N))
 
-# %% ../nbs/09_pairs.ipynb #c042
+# %% ../nbs/09_pairs.ipynb #c044
 def cache_gain(
     run:PairRun,  # says which data and encoder
     n:int=256,    # training pairs
