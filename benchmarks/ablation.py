@@ -23,7 +23,7 @@ def study(name, title, about, variants, measure, measures, epochs):
     Writes benchmarks/results/NAME_runs.csv after each run, and NAME_study.csv and .md at the end. `--more` keeps what else the file holds.
     """
     parser = argparse.ArgumentParser(description=about)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--epochs", type=int, default=epochs)
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
     parser.add_argument("--variants", nargs="+", default=list(variants), choices=list(variants))

@@ -1,6 +1,6 @@
 """Take parts of the second system away, one at a time, on the toy world; write one row for each run to benchmarks/results/go_runs.csv.
 
-    python benchmarks/go_study.py --seeds 1 2 3 --epochs 10
+    python benchmarks/go_study.py --seeds 1 2 3 4 5 --epochs 10
 
 A seed decides the split, the terms held out, the weights and the batches; every variant meets the same three worlds.
 """
