@@ -45,17 +45,18 @@ def new_figure(
     return figure, figure.subplots(**layout)
 
 # %% ../nbs/07a_figures.ipynb #c008
-PALETTE = dict(base="#8c8c8c", balanced="#0072b2", reference="#d55e00")
+PALETTE = {"base": "#8c8c8c", "balanced": "#0072b2", "reference": "#d55e00",
+           "system": "#0072b2", "system + frequency": "#56b4e9", "naive": "#8c8c8c", "text only": "#4d4d4d", "k-mer neighbour": "#d55e00", "k-mer neighbour + frequency": "#e69f00", "k-mer by text": "#cc79a7", "ancestors shown": "#009e73"}
 SPARE = ("#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#6a3d9a", "#4d4d4d")
 
 
 def model_colours(
-    models,  # names; the first word decides: "base", "balanced", "reference (10 epochs)"
+    models,  # names; the whole name decides, or else its first word: "base", "balanced", "reference (10 epochs)"
 ) -> dict:   # name -> colour
     "Choose a colour for each model."
     spare, found = list(SPARE), {}
     for model in models:
-        wanted = PALETTE.get(str(model).split()[0])
+        wanted = PALETTE.get(str(model), PALETTE.get(str(model).split()[0]))
         if wanted is None or wanted in found.values(): wanted = spare.pop(0) if spare else "#000000"
         found[model] = wanted
     return found

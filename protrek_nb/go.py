@@ -177,9 +177,9 @@ def measure_go(
     asked, spaces, ask = [], [], lambda at, rows: score_proteins(student, store, proteins, found.table.protein_id.iloc[at].tolist(), rows)
     seen, valid = found.seen, found.at("valid")
     frequency_T = np.asarray(found.part("train", shown=True).matrix(found.ontology).mean(0), float).ravel()[seen]
-    with_frequency, weights = {}, {}
-    for model, score_NT in dict(system=ask(valid, seen), **{"k-mer neighbour": baselines(found, valid, seen)["k-mer neighbour"]}).items():
-        with_frequency[model], weights[f"{model} + frequency"] = frequency_prior(found.truth(valid, seen), score_NT, frequency_T, np.array(found.ontology.namespaces)[seen])
+    with_frequency, weights, truth_NT, space_T = {}, {}, found.truth(valid, seen), np.array(found.ontology.namespaces)[seen]
+    for model, score_NT in {"system": ask(valid, seen), "k-mer neighbour": baselines(found, valid, seen)["k-mer neighbour"]}.items():
+        with_frequency[model], weights[f"{model} + frequency"] = frequency_prior(truth_NT, score_NT, frequency_T, space_T)
     answerable = {question: (at, rows) for question, (at, rows) in questions(found).items() if len(rows) and found.truth(at, rows).any()}
     for question, (at, rows) in answerable.items():
         scores = dict(system=ask(at, rows)) | baselines(found, at, rows)

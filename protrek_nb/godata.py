@@ -79,15 +79,13 @@ class GoData:
     def at(self, split): "List the places of a split's proteins."; return np.flatnonzero(self.table["split"] == split)
     def ids(self, split): return self.table.protein_id[self.at(split)].tolist()
 
-    def truth(self, at, rows): # (N, T) bool
-        "Tell which proteins carry which terms, closed under the true path."
-        part = Annotations([self.annotations.proteins[i] for i in at], [self.annotations.rows[i] for i in at])
-        return part.matrix(self.ontology)[:, rows].toarray()
-
-    def part(self, split, shown=False): # Annotations
-        "Give the annotations of a split."
-        source, at = self.shown if shown else self.annotations, self.at(split)
+    def pick(self, at, shown=False): # Annotations
+        "Give the annotations of some proteins, by their places."
+        source = self.shown if shown else self.annotations
         return Annotations([source.proteins[i] for i in at], [source.rows[i] for i in at], [source.sequences[i] for i in at])
+
+    def part(self, split, shown=False): "Give the annotations of a split."; return self.pick(self.at(split), shown)
+    def truth(self, at, rows): "Tell which proteins carry which terms, closed under the true path, (N, T) bool."; return self.pick(at).matrix(self.ontology)[:, rows].toarray()
 
     @cached_property
     def words(self): # sparse (N, words)

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from .figures import model_colours, new_figure, styled, whiskers
-from .gojudge import COLOURS
 
 # %% ../nbs/08i_realterms.ipynb #c016
 @styled
@@ -22,7 +21,7 @@ def plot_namespaces(
     "Draw models beside each other for each namespace."
     names, models = list(dict.fromkeys(spaces.namespace)), list(dict.fromkeys(spaces.model))
     figure, axes = new_figure(4.6 * len(metrics), 3.6, title, ncols=len(metrics), squeeze=False)
-    colours = model_colours(models) | COLOURS
+    colours = model_colours(models)
     for axis, metric in zip(axes[0], metrics):
         for k, model in enumerate(models):
             part = spaces[(spaces.metric == metric) & (spaces.model == model)].set_index("namespace").reindex(names)
