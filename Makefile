@@ -35,10 +35,10 @@ suite: env  ## lint, papermill, checkpoints, resume, parity, bad input
 	$(BIN)/python -m pytest -q tests
 
 data: env  ## write the toy tables again: always the same bytes
-	for world in toy toyterms toyisolates toysites; do $(BIN)/python -m protrek_nb.$$world || exit 1; done
+	for world in world terms isolates sites; do $(BIN)/python -m protrek_nb.toy.$$world || exit 1; done
 
 base: env  ## pretrain the toy base model again (about 18 minutes on two cores)
-	$(BIN)/python -m protrek_nb.base
+	$(BIN)/python -m protrek_nb.toy.base
 
 study: env  ## the toy run with five seeds and two recipes, one row each in benchmarks/results/toy_study.csv
 	$(BIN)/python benchmarks/toy_study.py

@@ -6,7 +6,7 @@ from multiprocessing import get_context
 import pandas as pd
 
 from protrek_nb.core import project_path, read_table, write_table
-from protrek_nb.intervals import effect_table
+from protrek_nb.metrics.intervals import effect_table
 from encoding import write
 
 

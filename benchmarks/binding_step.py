@@ -16,9 +16,9 @@ def make_model(lora):
     "Build a model of the published 35M shapes with random weights."
     from transformers import EsmConfig, EsmForMaskedLM
     from encoding import shapes_35m
-    from protrek_nb.backbone import load_backbone
-    from protrek_nb.bindingmodel import BindingModel, Lora
-    from protrek_nb.tokens import AA_VOCAB, esm_tokenizer
+    from protrek_nb.models.backbone import load_backbone
+    from protrek_nb.binding.model import BindingModel, Lora
+    from protrek_nb.models.tokens import AA_VOCAB, esm_tokenizer
     shape = shapes_35m(1)["sequence"]
     with tempfile.TemporaryDirectory() as folder:
         EsmForMaskedLM(EsmConfig(**{k: v for k, v in shape.items() if k != "model_type"})).save_pretrained(folder)
@@ -30,8 +30,8 @@ def measure(weights, chains, views, rounds):
     "Take steps, both passes in turn, and print seconds and memory as JSON."
     import torch
     from protrek_nb.losses import weighted_sum
-    from protrek_nb.prototypes import Objective, binding_terms, make_prototype
-    from protrek_nb.views import aligned_views, label_rows
+    from protrek_nb.binding.prototypes import Objective, binding_terms, make_prototype
+    from protrek_nb.models.views import aligned_views, label_rows
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model, rng = make_model(weights.startswith("LoRA")), np.random.default_rng(0)

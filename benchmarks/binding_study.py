@@ -11,10 +11,10 @@ from unittest.mock import patch
 import torch
 
 from ablation import study
-from protrek_nb import bindingtrainer
+from protrek_nb.binding import training as bindingtrainer
 from protrek_nb.binding import BindingRun, fit
 from protrek_nb.core import read_json
-from protrek_nb.views import Views
+from protrek_nb.models.views import Views
 
 VARIANTS = {"everything": {}, **{f"{loss} off": {loss: 0.0} for loss in ("contrast", "prototype", "bce", "mlm")}, "uncentred prototypes": dict(centred=False), "one view": dict(num_variants=1),
             "no letters first": dict(mlm_epochs=0), "order-stacked views": {}}

@@ -61,9 +61,9 @@ def shapes_35m(vocab_size):
 
 def both_models(texts):
     "Build the plain parts, the library's model with the same weights, and plain tokenizers."
-    from protrek_nb.published import published_name, published_parts
+    from protrek_nb.models.published import published_name, published_parts
     from protrek_nb.model import ProTrek, ProTrekConfig
-    from protrek_nb.tokens import AA_VOCAB, bert_tokenizer, esm_tokenizer, wordpiece_vocab
+    from protrek_nb.models.tokens import AA_VOCAB, bert_tokenizer, esm_tokenizer, wordpiece_vocab
     configs = shapes_35m(30522)
     tokenizers = dict(sequence=esm_tokenizer(AA_VOCAB), text=bert_tokenizer(wordpiece_vocab(texts[:300], 3000)))
     parts = published_parts(configs, repr_dim=1024)

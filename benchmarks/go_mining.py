@@ -39,7 +39,7 @@ def make_graph(rng):
     from protrek_nb.core import shared_data
     path = shared_data() and shared_data()/"go"/"go_full_2014-10-10_from_xml.obo.gz"
     if path and path.is_file():
-        from protrek_nb.ontology import Ontology
+        from protrek_nb.go.ontology import Ontology
         ontology = Ontology.from_obo(path)
         parents, name = [[(p, r) for p, r in edges] for edges in ontology.parents], f"GO, {len(ontology):,} terms, padded"
     else:
@@ -78,7 +78,7 @@ def make_vectors(graph, dim, rng):
 def make_batch(graph, vectors, rng):
     "32 proteins, their queries, as a collated batch."
     import torch
-    from protrek_nb.annotated import TermBatch, _fixed
+    from protrek_nb.go.annotations import TermBatch, _fixed
     own = [_fixed({int(r) for r in rng.choice(len(graph), rng.integers(1, 11), replace=False)}) for _ in range(N_PROTEINS)]
     known = [_fixed(graph.closure(rows.tolist())) for rows in own]
     weights = [np.ones(len(rows), np.float32) for rows in own]
@@ -103,8 +103,8 @@ def main():
     parser.add_argument("--dim", type=int, default=256, help="of the joint space")
     args = parser.parse_args()
     import faiss, torch
-    from protrek_nb.candidates import BatchBuilder, miner_curriculum
-    from protrek_nb.vectors import VectorResources
+    from protrek_nb.go.candidates import BatchBuilder, miner_curriculum
+    from protrek_nb.go.vectors import VectorResources
     faiss.omp_set_num_threads(args.threads); torch.set_num_threads(args.threads)
     rng = np.random.default_rng(0)
     graph, name = make_graph(rng)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from encoding import AMINO, write
-from protrek_nb.residues import ResidueStore
+from protrek_nb.models.residues import ResidueStore
 
 SHARD = 65_536  # residues in a shard, for the formats that have shards
 FORMATS = {}

@@ -3,7 +3,7 @@
     python benchmarks/real_runs.py --seeds 1 2 3
 
 The base is a small model that has read human and yeast proteins with their descriptions. The twins are toxins whose texts differ, and terpene
-synthases whose measured products do not overlap. The tables are looked for where `protrek_nb.sources` says.
+synthases whose measured products do not overlap. The tables are looked for where `protrek_nb.data.sources` says.
 """
 import argparse
 

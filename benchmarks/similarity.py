@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from encoding import write
-from protrek_nb.similarity import Encoded, identity, pair_identity
+from protrek_nb.twins.similarity import Encoded, identity, pair_identity
 from mining import AMINO, SHARE
 
 CUT = 0.7

@@ -26,7 +26,7 @@ def main():
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     warnings.filterwarnings("ignore")
     import torch
-    from protrek_nb.published import published_name
+    from protrek_nb.models.published import published_name
     from protrek_nb.losses import triplet_margin
     torch.set_num_threads(args.threads)
     parts, model, tokenizers = both_models(simulate(300, np.random.default_rng(9)).text.tolist())

@@ -13,12 +13,12 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import pandas as pd
 import torch
-from .certificate import certify, leakage, reference_split
+from .splits.certificate import certify, leakage, reference_split
 from .mining import pair_dots, tfidf
-from .similarity import identity
-from .splits import METHOD, SIDES, check_pairs, inherit_split, link_codes, need_columns, normal_text, pair_proteins
-from .splits import split_components, split_proteins, split_sizes
-from .tables import label_sets
+from .twins.similarity import identity
+from .splits.components import METHOD, SIDES, check_pairs, inherit_split, link_codes, need_columns, normal_text, pair_proteins
+from .splits.components import split_components, split_proteins, split_sizes
+from .data.tables import label_sets
 
 # %% ../nbs/01_dataset.ipynb #c004
 _all_ = ["certify", "check_pairs", "inherit_split", "leakage", "normal_text", "pair_proteins", "reference_split", "split_components", "split_proteins", "split_sizes"]

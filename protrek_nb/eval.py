@@ -19,13 +19,13 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from .function import fmax, smin
-from .intervals import (
+from .metrics.cafa import fmax, smin
+from .metrics.intervals import (
     Interval, bootstrap_interval, bootstrap_ratio, bootstrap_share, cluster_codes, compare_seeds, paired_test, seed_interval)
-from .retrieval import (
+from .metrics.retrieval import (
     compare_retrieval, relevance_from_labels, retrieval, retrieval_both, retrieval_per_query)
-from .sites import high_recall_area
-from .thresholds import (
+from .metrics.residues import high_recall_area
+from .metrics.thresholds import (
     Platt, area_intervals, at_threshold, best_threshold, brier, calibration_error, fit_platt, precision_at_prevalence,
     ranking_areas, reliability_table, threshold_for_precision, threshold_intervals)
 

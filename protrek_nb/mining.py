@@ -21,11 +21,11 @@ from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.model_selection import train_test_split
 
 from .core import write_table
-from .groups import NO_GROUP, column_groups, make_groups
-from .search import Criterion, in_threads, pair_blocks, similar_pairs
-from .similarity import METHODS, Encoded, align, identity, pair_identity
-from .tables import label_sets
-from .texts import label_matrix, pair_dots, resolve_difference, tfidf
+from .twins.groups import NO_GROUP, column_groups, make_groups
+from .twins.search import Criterion, in_threads, pair_blocks, similar_pairs
+from .twins.similarity import METHODS, Encoded, align, identity, pair_identity
+from .data.tables import label_sets
+from .twins.texts import label_matrix, pair_dots, resolve_difference, tfidf
 
 # %% ../nbs/00_mining.ipynb #c006
 TEXT_SIM_THRESHOLD = .5   # texts at or below this cosine differ

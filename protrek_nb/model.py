@@ -16,12 +16,12 @@ from torch.nn import functional as F
 from transformers import AutoConfig, AutoModel, BertConfig, BertModel, EsmConfig, EsmModel, PreTrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 from transformers.models.esm.modeling_esm import EsmLMHead
-from .adapt import add_lora, checkpoint_activations, freeze, inject_lora, load_adapter, merge_lora, save_adapter, trainable_table
-from .checkpoints import check_state, convert, is_frequency, locate, place_frequencies, read_file, unwrap
+from .models.adapt import add_lora, checkpoint_activations, freeze, inject_lora, load_adapter, merge_lora, save_adapter, trainable_table
+from .models.checkpoints import check_state, convert, is_frequency, locate, place_frequencies, read_file, unwrap
 from .core import read_json, sha256_file
-from .kernels import speed_up
-from .published import CheckpointError, is_own
-from .tokens import (AA_VOCAB, FOLDSEEK_VOCAB, TowerTokenizer, bert_tokenizer, check_strings, esm_tokenizer, load_tokenizer,
+from .models.kernels import speed_up
+from .models.published import CheckpointError, is_own
+from .models.tokens import (AA_VOCAB, FOLDSEEK_VOCAB, TowerTokenizer, bert_tokenizer, check_strings, esm_tokenizer, load_tokenizer,
     pad_rows, plan_batches, wordpiece_vocab)
 
 # %% ../nbs/02_model.ipynb #c006

@@ -18,8 +18,8 @@ from pathlib import Path
 import pandas as pd
 
 from .core import atomic_dir, project_path, write_table
-from .findings import certificate_words, gather
-from .sections import (Picture, Section, Table, Words, control_section, decision_section, example_section, finding_title, found_section, history_section,
+from .reporting.findings import certificate_words, gather
+from .reporting.sections import (Picture, Section, Table, Words, control_section, decision_section, example_section, finding_title, found_section, history_section,
                                  interval_words, made_section, main_table, map_section, retrieval_section, score_section, split_section)
 
 # %% ../nbs/07_report.ipynb #c006

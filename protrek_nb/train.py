@@ -23,20 +23,20 @@ from safetensors.numpy import save_file
 from transformers.integrations import TensorBoardCallback
 from transformers.trainer_utils import set_seed as seed_everything
 
-from .adapt import add_lora, freeze, merge_lora
-from .certificate import certify
-from .controls import control_table, space_drift, temperature_shift
+from .models.adapt import add_lora, freeze, merge_lora
+from .splits.certificate import certify
+from .metrics.controls import control_table, space_drift, temperature_shift
 from .core import RunDir, atomic_path, find_path, hash_table, parse_parameters, project_path, read_json, save_params, write_json, write_table
 from .dataset import easy_pairs
 from .eval import compare_models, evaluate_twins, index_pairs, metric_table, pair_outcomes, score_model, table_retrieval
 from .mining import mine_twins
 from .model import ProTrek, default_device, wordpiece_vocab
-from .recipes import get_recipe
-from .sources import read_human, read_receptors, read_terpenes, read_toxins, read_yeast
-from .splits import inherit_split, split_proteins
-from .tables import read_proteins, write_rejected
-from .toy import general_world, load_toy
-from .trainer import BatchPlan, TwinTrainer, arguments, best_checkpoint, newest_checkpoint, replay_rows, world
+from .training.recipes import get_recipe
+from .data.sources import read_human, read_receptors, read_terpenes, read_toxins, read_yeast
+from .splits.components import inherit_split, split_proteins
+from .data.tables import read_proteins, write_rejected
+from .toy.world import general_world, load_toy
+from .training.trainer import BatchPlan, TwinTrainer, arguments, best_checkpoint, newest_checkpoint, replay_rows, world
 
 # %% ../nbs/05_train.ipynb #c008
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def root():
 @pytest.fixture(scope="session")
 def tiny_table():
     "Twelve families of three proteins each, all with twins."
-    from protrek_nb.toy import WorldRules, make_world
+    from protrek_nb.toy.world import WorldRules, make_world
     return make_world(WorldRules(families=12, general_families=1))["proteins"]
 
 

@@ -12,9 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
-from protrek_nb import core, train, trainer
+from protrek_nb import core, train
+from protrek_nb.training import trainer
 from protrek_nb.losses import gather_rows
-from protrek_nb.recipes import RECIPES
+from protrek_nb.training.recipes import RECIPES
 
 torch.set_num_threads(1)
 RECIPES["tiny"] = replace(RECIPES["balanced"], batch_size=12, save_every=1, keep="last")

@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def state():
-    files = [*ROOT.glob("nbs/*.ipynb"), *ROOT.glob("protrek_nb/**/*.py")]
+    files = [*ROOT.glob("nbs/**/*.ipynb"), *ROOT.glob("protrek_nb/**/*.py")]
     return {str(path.relative_to(ROOT)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 

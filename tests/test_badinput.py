@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 
 import helpers
-from protrek_nb import core, trainer
+from protrek_nb import core
+from protrek_nb.training import trainer
 from protrek_nb.core import RunDir, read_json, read_table, verify_sums, write_table
 from protrek_nb.mining import mine_twins
 from protrek_nb.report import build
-from protrek_nb.splits import split_proteins
-from protrek_nb.tables import read_proteins
+from protrek_nb.splits.components import split_proteins
+from protrek_nb.data.tables import read_proteins
 from protrek_nb.train import load_base, train_model
 
 

@@ -7,10 +7,10 @@ import torch
 
 import helpers
 from protrek_nb import binding
-from protrek_nb.backbone import small_backbone
-from protrek_nb.bindingmodel import BindingModel
-from protrek_nb.bindingtrainer import Training, predict_chains, set_prototypes
-from protrek_nb.toysites import load_sites
+from protrek_nb.models.backbone import small_backbone
+from protrek_nb.binding.model import BindingModel
+from protrek_nb.binding.training import Training, predict_chains, set_prototypes
+from protrek_nb.toy.sites import load_sites
 
 
 def chains():

@@ -2,7 +2,7 @@
 import numpy as np
 from hypothesis import given, settings, strategies as st
 
-from protrek_nb.ontology import Ontology, hold_out, read_annotations
+from protrek_nb.go.ontology import Ontology, hold_out, read_annotations
 
 GO = "GO:{:07d}".format
 

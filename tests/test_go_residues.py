@@ -38,7 +38,7 @@ def encode(strings):
 
 
 def open_store(folder):
-    from protrek_nb.residues import ResidueStore
+    from protrek_nb.models.residues import ResidueStore
     return ResidueStore(folder, KEY, dtype="float32", window=50, overlap=20, shard_residues=SHARD)
 
 

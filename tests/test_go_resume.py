@@ -5,8 +5,8 @@ import helpers
 import pytest
 from protrek_nb import go
 from protrek_nb.core import read_json, read_table, sha256_file
-from protrek_nb.toyterms import load_terms, toy_obo_path
-from protrek_nb.trainer import checkpoints
+from protrek_nb.toy.terms import load_terms, toy_obo_path
+from protrek_nb.training.trainer import checkpoints
 
 
 def test_a_resumed_run_ends_with_the_same_bits(tmp_path):

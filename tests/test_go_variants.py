@@ -5,11 +5,11 @@ import pytest
 import torch
 from protrek_nb import go
 from protrek_nb.core import read_json, read_table
-from protrek_nb.ontology import Ontology
-from protrek_nb.terms import TermText
-from protrek_nb.tokens import AA_VOCAB, bert_tokenizer, esm_tokenizer, wordpiece_vocab
-from protrek_nb.toyterms import load_terms, toy_obo_path
-from protrek_nb.trainer import checkpoints
+from protrek_nb.go.ontology import Ontology
+from protrek_nb.go.terms import TermText
+from protrek_nb.models.tokens import AA_VOCAB, bert_tokenizer, esm_tokenizer, wordpiece_vocab
+from protrek_nb.toy.terms import load_terms, toy_obo_path
+from protrek_nb.training.trainer import checkpoints
 from transformers import BertConfig, BertModel, EsmConfig, EsmModel
 
 

@@ -6,7 +6,8 @@ import sys
 from conftest import ROOT
 
 HEAVY = ("matplotlib", "seaborn", "umap", "faiss", "IPython", "ipykernel", "nbdev", "fastcore", "execnb", "papermill", "tensorboard")
-WITHOUT_TORCH = ("core", "checks", "rows", "tables", "sources", "toy", "similarity", "search", "groups", "texts", "mining", "splits", "certificate")
+WITHOUT_TORCH = ("core", "data.checks", "data.rows", "data.tables", "data.sources", "toy.world", "twins.similarity", "twins.search", "twins.groups", "twins.texts", "mining",
+                 "splits.components", "splits.certificate")
 
 SCRIPT = """
 import importlib, json, sys
@@ -23,7 +24,9 @@ print(json.dumps({name: tools for name, tools in seen.items() if tools}))
 
 def test_modules_import_only_what_they_need():
     "In a fresh process, one module after another: none brings in a heavy tool; those that need no PyTorch do not import it."
-    modules = sorted(p.stem for p in (ROOT / "protrek_nb").glob("*.py") if not p.stem.startswith("_"))
+    package = ROOT / "protrek_nb"
+    paths = [p.relative_to(package).with_suffix("") for p in package.rglob("*.py") if p.stem != "_modidx" and p.parent / p.stem != package / "__init__"]
+    modules = sorted(".".join(p.parts).removesuffix(".__init__") for p in paths)
     given = json.dumps([HEAVY, WITHOUT_TORCH, [m for m in modules if m not in WITHOUT_TORCH]])
     done = subprocess.run([sys.executable, "-c", SCRIPT, given], cwd=ROOT, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr

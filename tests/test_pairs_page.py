@@ -39,7 +39,7 @@ def test_one_class_in_a_split_is_an_error():
     "A run whose validation has one class says so before it trains."
     import pytest
     from protrek_nb.pairs import PairRun, Prepared, train_pairs
-    from protrek_nb.pairtrain import VectorPairs
+    from protrek_nb.pairs.training import VectorPairs
     x, table = np.random.default_rng(0).normal(size=(20, 4)), pd.DataFrame()
     both, one = VectorPairs(x, x, np.arange(20) % 2), VectorPairs(x, x, np.ones(20))
     with pytest.raises(ValueError, match="split 'valid' has 20 positive and 0 negative"):

@@ -74,7 +74,7 @@ def test_the_line_of_the_pairs_ends_with_a_complete_run(name, tmp_path):
 
 def test_the_other_pages_name_their_parameters(tmp_path):
     "A misspelt parameter stops each of them with the list of names."
-    begun = {page: begin(tmp_path / f"{page}.ipynb", "-p", "epoch", "30", page=page) for page in ("08_go", "09g_protocol", "10_binding")}
+    begun = {page: begin(tmp_path / f"{Path(page).name}.ipynb", "-p", "epoch", "30", page=page) for page in ("08_go", "pairs/protocol", "10_binding")}
     for page, process in begun.items():
         code, said = end(process)
         assert code != 0 and "did you mean epochs?" in said, page

@@ -6,9 +6,9 @@ import torch
 from safetensors.torch import load_file
 
 import helpers
-from protrek_nb import trainer
+from protrek_nb.training import trainer
 from protrek_nb.core import read_json, verify_sums
-from protrek_nb.recipes import Recipe
+from protrek_nb.training.recipes import Recipe
 
 
 def run_both(function, n, *arguments):

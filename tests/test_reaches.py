@@ -6,10 +6,11 @@ import pytest
 import torch
 
 import helpers
-from protrek_nb import train, trainer
+from protrek_nb import train
+from protrek_nb.training import trainer
 from protrek_nb.core import RunDir
-from protrek_nb.recipes import Recipe, RECIPES
-from protrek_nb.trainer import BatchPlan, TwinTrainer, arguments, replay_rows
+from protrek_nb.training.recipes import Recipe, RECIPES
+from protrek_nb.training.trainer import BatchPlan, TwinTrainer, arguments, replay_rows
 
 BASE = Recipe(twin=1, general=1, twin_share_start=0.5, twin_share_end=0.5, batch_size=12, learning_rate=1e-3)
 FOLLOWED = set()  # fields that some test here follows

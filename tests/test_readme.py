@@ -1,6 +1,6 @@
 """What the README says can be done."""
 import ast
-import importlib
+import importlib.util
 import re
 
 import pytest
@@ -37,7 +37,7 @@ def test_python_snippets_name_what_exists(text):
 def test_the_snippet_runs(tiny_path, monkeypatch):
     "The first snippet runs as it stands, with a small table in place of yours and, where the toy base is not built yet, a random model."
     from protrek_nb.model import ProTrek
-    from protrek_nb.toy import load_toy
+    from protrek_nb.toy.world import load_toy
     from protrek_nb.model import wordpiece_vocab
     snippet = next(text for kind, text in FENCED if kind == "python" and "read_proteins" in text)
     if not (ROOT / "data" / "toy_base" / "config.json").exists():
@@ -53,29 +53,26 @@ def test_every_file_that_is_named_exists():
     named = words_after("papermill") + words_after("python") + words_after("bash")
     assert named and [name for name in named if "/" in name and not (ROOT / name).exists()] == []
     modules = words_after("python -m")
-    assert [name for name in modules if not (ROOT / f"{name.replace('.', '/')}.py").exists() and not name.startswith("pytest")] == []
+    assert [name for name in modules if not importlib.util.find_spec(name) and not name.startswith("pytest")] == []
 
 
 def test_every_page_in_the_table_exists():
     "The table of pages names the notebooks that there are, and all of them."
-    rows = re.findall(r"^\|\s*(\d*)\s*\|\s*([`(].*?)\s*\|", README, re.M)
-    pages = {path.stem for path in (ROOT / "nbs").glob("*.ipynb")} - {"index"}
-    named = set()
-    for number, text in rows:
-        first = re.findall(r"`(\w+)`", text)
-        named |= {f"{number}_{name}" for name in first[:1]} if number else set(first)
-        named |= {f"{number}{letter}_{name}" for letter, name in re.findall(r"\b([a-z]{1,2}) (\w+)", text)} if number else set()
+    rows = re.findall(r"^\|\s*(\d*)\s*\|\s*`(\w+)`(?:\s*:\s*(.*?))?\s*\|", README, re.M)
+    pages = {str(path.relative_to(ROOT / "nbs").with_suffix("")) for path in (ROOT / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts} - {"index"}
+    named = {name if not number else f"{number}_{name}" for number, name, inside in rows if not inside}
+    named |= {f"{folder}/{name}" for _, folder, inside in rows if inside for name in re.findall(r"`(\w+)`", inside)}
     assert named - pages == set(), "pages that are not there"
-    assert {page for page in pages - named if page[:2] not in ("07",)} == set(), "pages that the table does not name"
+    assert pages - named == set(), "pages that the table does not name"
 
 
-RUNS = {"05_train": "train.TrainRun", "08_go": "go.GoRun", "09_pairs": "pairs.PairRun", "09g_protocol": "pairprotocol.ProtocolRun", "10_binding": "binding.BindingRun"}
+RUNS = {"05_train": "train.TrainRun", "08_go": "go.GoRun", "09_pairs": "pairs.PairRun", "pairs/protocol": "pairs.protocol.ProtocolRun", "10_binding": "binding.BindingRun"}
 
 
 def fields_of(run):
     "The parameters of a run."
     from dataclasses import fields
-    module, name = run.split(".")
+    module, _, name = run.rpartition(".")
     return {f.name for f in fields(getattr(importlib.import_module(f"protrek_nb.{module}"), name))}
 
 
@@ -84,6 +81,6 @@ def test_parameters_on_the_command_line_exist():
     lines = [line for _, text in FENCED for line in text.splitlines() if line.startswith("papermill nbs/")]
     assert lines
     for line in lines:
-        page = re.match(r"papermill nbs/(\w+)\.ipynb", line)[1]
+        page = re.match(r"papermill nbs/([\w/]+)\.ipynb", line)[1]
         assert set(re.findall(r"-p (\w+)", line)) <= fields_of(RUNS[page]), line
     assert set(words_after("-p")) - {"epoch"} <= set().union(*map(fields_of, RUNS.values())), "`epoch` is there as the misspelling"

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import helpers
-from protrek_nb import train, trainer
+from protrek_nb import train
+from protrek_nb.training import trainer
 from protrek_nb.core import RunDir, read_json, read_table, verify_sums, write_table
 
 
