@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['find_root', 'project_path', 'find_path', 'shared_data', 'in_test', 'set_seed', 'sha256_file', 'sha256_text',
            'hash_table', 'atomic_path', 'atomic_dir', 'write_json', 'read_json', 'write_table', 'read_table',
-           'write_sums', 'verify_sums', 'environment', 'RunDir', 'parse_parameters', 'save_params']
+           'write_sums', 'verify_sums', 'environment', 'patch_to', 'RunDir', 'parse_parameters', 'save_params']
 
 # %% ../nbs/core.ipynb #c003
-import dataclasses, difflib, errno, gzip, hashlib, json, math, os, platform, random, re, shutil, subprocess, types, typing, uuid
+import builtins, dataclasses, difflib, errno, gzip, hashlib, json, math, os, platform, random, re, shutil, subprocess, types, typing, uuid
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -275,6 +275,18 @@ def environment() -> dict:  # python, platform, packages, git_revision, git_dirt
                 git_revision=revision, git_dirty=None if revision is None else bool(state),
                 device=torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu", cpu_count=os.cpu_count())
 
+# %% ../nbs/core.ipynb #c0p1
+def patch_to(
+    cls,        # class that gets the method
+    kind=None,  # classmethod, staticmethod or property; None: a plain method
+):              # decorator; gives back what the module had under the function's name
+    "Add a function to a class as its method."
+    def add(fn):
+        fn.__qualname__ = f"{cls.__qualname__}.{fn.__name__}"
+        setattr(cls, fn.__name__, fn if kind is None else kind(fn))
+        return fn.__globals__.get(fn.__name__, getattr(builtins, fn.__name__, None))
+    return add
+
 # %% ../nbs/core.ipynb #c081
 @dataclasses.dataclass(frozen=True)
 class RunDir:
@@ -291,7 +303,8 @@ class RunDir:
     rejected_path = property(lambda self: self.path/"rejected.csv", doc="input rows that were set aside, with reasons")
 
 # %% ../nbs/core.ipynb #c083
-def _create_run(cls, name, runs_dir=None):
+@patch_to(RunDir, classmethod)
+def create(cls, name, runs_dir=None):
     "Make a new run folder `<runs_dir>/<name>`, or `<name>-2`, `-3`, ... if it is taken."
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", str(name)):
         raise ValueError(f"run name {name!r}: letters, digits, '.', '_' and '-' are allowed, beginning with a letter or digit")
@@ -305,10 +318,9 @@ def _create_run(cls, name, runs_dir=None):
         return cls(path)
     raise FileExistsError(f"{runs_dir} holds 100,000 runs called {name}: choose another name")
 
-RunDir.create = classmethod(_create_run)
-
 # %% ../nbs/core.ipynb #c087
-def _open_run(cls, path, need=("params.json", "history.csv", "metrics.json")):
+@patch_to(RunDir, classmethod)
+def open(cls, path, need=("params.json", "history.csv", "metrics.json")):
     "Open a finished run folder; FileNotFoundError lists the files of `need` that are not there."
     path = Path(path)
     if not path.is_dir(): raise FileNotFoundError(f"{path}: no such run folder")
@@ -316,14 +328,11 @@ def _open_run(cls, path, need=("params.json", "history.csv", "metrics.json")):
     if missing: raise FileNotFoundError(f"{path} is not a complete run: {', '.join(missing)} missing; resume the run or remove the folder")
     return cls(path)
 
-RunDir.open = classmethod(_open_run)
-
 # %% ../nbs/core.ipynb #c090
-def _log(self, line):
+@patch_to(RunDir)
+def log(self, line):
     "Append one line to the run's log."
     with open(self.log_path, "a", encoding="utf-8") as f: f.write(f"{line}\n")
-
-RunDir.log = _log
 
 # %% ../nbs/core.ipynb #c093
 def _literals(namespace):
