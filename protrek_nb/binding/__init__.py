@@ -21,7 +21,7 @@ import typer
 from .model import BindingModel, Lora
 from .training import Training, predict_rows
 from ..splits.certificate import cross_search
-from .chains import ion_files, read_chain_file, read_ions, read_three_line, toy_chains, without_neighbours
+from .chains import ion_files, positions_of, read_chain_file, read_ions, read_three_line, toy_chains, without_neighbours
 from ..core import RunDir, find_path, hash_table, parse_parameters, read_json, save_params, sha256_file, shared_data, write_json, write_table
 from ..reporting.figures import model_colours, new_figure, plot_sequence, styled, whiskers
 from .folds import (assign_folds, certify_folds, check_positives, check_splits, cluster_chains, deal_clusters, global_thresholds, long_table, read_thresholds, run_fold,
@@ -32,7 +32,6 @@ from .prototypes import SiteLossSettings, prototype_loss
 from ..training.recipes import Optimisation
 from ..metrics.residues import area_gain, high_recall_area, site_table
 from ..data.tables import read_proteins
-from ..toy.sites import positions_of
 from ..train import command, open_run
 from ..training.trainer import wait_for_all, world
 from ..models.views import aligned_views, draw_context, read_a3m, with_context

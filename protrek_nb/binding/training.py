@@ -26,7 +26,7 @@ from ..model import default_device, evaluating
 from .prototypes import SiteLossSettings, site_losses, make_prototype, masked_lm
 from ..training.recipes import Optimisation
 from ..metrics.residues import recall_areas
-from ..toy.sites import flat_labels
+from .chains import flat_labels
 from ..train import history
 from ..training.trainer import TwinTrainer, arguments, best_checkpoint, newest_checkpoint, set_dropout, world
 from ..models.views import Views, aligned_views, label_rows, plain_view
