@@ -26,10 +26,9 @@ from .mining import mine_twins
 from .model import ProTrek, default_device, wordpiece_vocab
 from .runs import Run, fit
 from .training.recipes import get_recipe
-from .data.sources import read_human, read_receptors, read_terpenes, read_toxins, read_yeast
+from .data.sources import read_human, read_receptors, read_terpenes, read_toxins, read_toy, read_yeast
 from .splits.components import inherit_split, split_proteins
 from .data.tables import read_proteins
-from .toy.world import general_world, load_toy
 from .training.twins import TwinPlan, TwinTrainer, replay_rows
 
 # %% ../nbs/05_train.ipynb #c008
@@ -60,8 +59,7 @@ REAL = dict(toxins=read_toxins, terpenes=read_terpenes, receptors=read_receptors
 @patch_to(TrainRun)
 def read(self): # protein table; a file's rows that were set aside are beside it, see `rejected_table`
     "Read the proteins of a run; what has no text cannot be learnt from and is set aside."
-    if self.data == "toy": return load_toy()
-    if self.data == "toy_general": return general_world()
+    if self.data in ("toy", "toy_general"): return read_toy("proteins" if self.data == "toy" else "general")
     names = self.data.split("+")
     if set(names) <= set(REAL): return pd.concat([REAL[name]() for name in names], ignore_index=True).fillna("")
     if (path := find_path(self.data)).exists(): return read_proteins(path, empty_text="reject")
@@ -124,7 +122,7 @@ def load_base(
 ) -> ProTrek:           # on the CPU; the trainer moves it
     "Load the model that a run starts from."
     if run.base == "small":
-        texts = table.text.tolist() + (load_toy().text.tolist() if run.data == "toy_general" else [])
+        texts = table.text.tolist() + (read_toy("proteins").text.tolist() if run.data == "toy_general" else [])
         model = ProTrek.from_small(wordpiece_vocab(texts, 2000), hidden=64, layers=3, repr_dim=64, text_layers=2,
                                    structure="structure_3di" in table, seed=run.seed)
     else: model = ProTrek.from_pretrained(str(find_path(run.base)))

@@ -21,10 +21,10 @@ from .model import BindingModel, Lora
 from ..core import find_path, patch_to
 from ..losses import weighted_sum
 from ..model import default_device, evaluating
-from .prototypes import Objective, binding_terms, make_prototype, masked_lm
+from .prototypes import SiteLossSettings, site_losses, make_prototype, masked_lm
 from ..training.recipes import Optimisation
 from ..metrics.residues import recall_areas
-from ..toy.sites import flat_labels
+from .chains import flat_labels
 from ..runs import best_checkpoint, gather_lists, history, newest_checkpoint, process_rank
 from ..training.trainer import BatchPlan, PlannedTrainer, set_dropout
 from ..models.views import Views, aligned_views, label_rows, plain_view
@@ -34,7 +34,7 @@ from ..models.views import Views, aligned_views, label_rows, plain_view
 class Training:
     "Everything that decides how one model is trained."
     backbone: str = "small"          # "small", folder or hub name
-    objective: Objective = Objective()
+    objective: SiteLossSettings = SiteLossSettings()
     recipe: Optimisation = Optimisation()
     lora: Lora = None                # None: all weights learn
     shared: bool = True              # one adapter for all ions, or one for each
@@ -232,7 +232,7 @@ def losses(self, model, batch): # dict of named terms
     "Compare the views of a batch with the prototypes, the labels and each other."
     views, label_BR = batch.views.to(self.args.device), batch.label_BR.to(self.args.device)
     states, lm_logits = model(views, batch.ion)
-    terms, seen = binding_terms(states, views, label_BR, self.model.prototype(batch.ion), self.objective, lm_logits)
+    terms, seen = site_losses(states, views, label_BR, self.model.prototype(batch.ion), self.objective, lm_logits)
     self.record(**seen)
     return dict(terms, loss=weighted_sum(terms, self.objective.weights))
 

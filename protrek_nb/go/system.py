@@ -23,7 +23,7 @@ from .attention import mining_query
 from .candidates import BatchBuilder
 from ..core import patch_to, read_json, read_table, write_json, write_table
 from ..model import evaluating
-from .objectives import Known, Teacher, ancestors_among, hierarchy_pairs, objective
+from .objectives import Teacher, TermTargets, ancestors_among, hierarchy_pairs, term_losses
 from ..training.recipes import Optimisation
 from .terms import GoTextStore, term_encoder
 from ..models.tokens import plan_batches
@@ -195,7 +195,7 @@ def batch_facts(self, batch, candidates, inputs):
     if self.weights.hierarchy:
         pairs = hierarchy_pairs(ancestors_among(self.ancestors, candidates.terms_T), candidates.local_BK, candidates.mask_BK)
     weight_BK, mask_BK, residue_mask_BL = self.to_device(candidates.weight_BK, candidates.mask_BK, batch.mask_BL)
-    return Known(weight_BK, mask_BK, residue_mask_BL, None if pairs is None else pairs.to(mask_BK.device), teacher_BK)
+    return TermTargets(weight_BK, mask_BK, residue_mask_BL, None if pairs is None else pairs.to(mask_BK.device), teacher_BK)
 
 # %% ../../nbs/go/system.ipynb #c030
 @patch_to(GoTrainer)
@@ -203,7 +203,7 @@ def losses(self, model, batch): # dict of named terms
     "Choose candidates for the batch, and compute the terms that have a weight."
     candidates = self.choose_candidates(batch)
     fed = self.to_device(batch.residues_BLD, batch.mask_BL, *self.store.batch(candidates.terms_T), candidates.local_BK)
-    return objective(model(*fed), self.batch_facts(batch, candidates, fed), self.weights)
+    return term_losses(model(*fed), self.batch_facts(batch, candidates, fed), self.weights)
 
 @patch_to(GoTrainer)
 def names_of(self, batch): return batch.protein_ids

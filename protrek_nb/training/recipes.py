@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LR_SCHEDULES', 'TERMS', 'RECIPES', 'Optimisation', 'Recipe', 'get_recipe', 'twin_share', 'twin_mask', 'triplet_term',
-           'twin_term', 'general_rows', 'general_term', 'distill_term', 'objective']
+           'general_rows', 'general_term', 'distill_term', 'twin_losses']
 
 # %% ../../nbs/training/recipes.ipynb #c003
 from dataclasses import asdict, dataclass, replace
@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 import torch
 
 from ..curriculum import Schedule
-from ..losses import cosine_logits, distill_similarity, multi_positive, same, trimodal_info_nce, triplet_margin
+from ..losses import cosine_logits, distill_similarity, same, symmetric_contrast, trimodal_info_nce, triplet_margin
 
 # %% ../../nbs/training/recipes.ipynb #c006
 LR_SCHEDULES = ("constant", "cosine", "one_cycle", "cosine_epochs", "halve_epochs", "plateau") # cosine falls to zero; the first three change with each step, the others after an epoch
@@ -79,8 +79,8 @@ RECIPES = dict(
     reference=Recipe(triplet=1.0, both_directions=False, keep="last"),
     balanced=Recipe(twin=1.0, general=1.0, twin_share_start=0.5, twin_share_end=0.75, beta2=0.98, dropout=0.05,
                     learning_rate=1.5e-3, lr_schedule="cosine", warmup=0.1, clip=1.0),
-    pretrain=Recipe(general=1.0, twin_share_start=0.0, twin_share_end=0.0, batch_size=48, keep="last", learning_rate=2e-3, weight_decay=0.01, beta2=0.98,
-                    lr_schedule="cosine", warmup=0.05, clip=1.0, towers=("sequence", "text", "structure"), structure=True),
+    pretrain=Recipe(general=1.0, twin_share_start=0.0, twin_share_end=0.0, batch_size=48, keep="last", learning_rate=2e-3, weight_decay=0.01,
+                    beta2=0.98, lr_schedule="cosine", warmup=0.05, clip=1.0, towers=("sequence", "text", "structure"), structure=True),
 )
 RECIPES["pretrain_pairs"] = replace(RECIPES["pretrain"], towers=("sequence", "text"), structure=False)
 RECIPES["balanced_large"] = replace(RECIPES["balanced"], learning_rate=2e-5)
@@ -128,18 +128,6 @@ def triplet_term(
     text = text_TD[batch.text_B[rows]]
     return triplet_margin((seq_SD[batch.anchor_B[rows]] * text).sum(-1), (seq_SD[batch.negative_B[rows]] * text).sum(-1), margin)
 
-# %% ../../nbs/training/recipes.ipynb #c026
-def twin_term(
-    batch,       # the rows
-    seq_SD,      # sequence vectors
-    text_TD,     # text vectors
-    temperature, # of the model
-):               # scalar, mean of the two directions
-    "Contrast each protein's own text with its twins' texts, and each text's own protein with its twins."
-    logits_ST = cosine_logits(seq_SD, text_TD, temperature)
-    allowed_ST = batch.relevant_ST | twin_mask(batch)
-    return (multi_positive(logits_ST, batch.relevant_ST, allowed_ST) + multi_positive(logits_ST.T, batch.relevant_ST.T, allowed_ST.T)) / 2
-
 # %% ../../nbs/training/recipes.ipynb #c028
 def general_rows(
     batch, # the rows
@@ -176,7 +164,7 @@ def distill_term(
     return distill_similarity(*scores, float(torch.as_tensor(temperature).detach()), apart)
 
 # %% ../../nbs/training/recipes.ipynb #c033
-def objective(
+def twin_losses(
     recipe:Recipe,     # the weights
     batch,             # the rows
     embeddings:dict,   # of the model in training
@@ -186,7 +174,8 @@ def objective(
     "Compute the terms that have a weight, and add them up."
     terms = {}
     if recipe.triplet: terms["triplet"] = triplet_term(batch, embeddings["sequence"], embeddings["text"], recipe.margin)
-    if recipe.twin: terms["twin"] = twin_term(batch, embeddings["sequence"], embeddings["text"], temperature)
+    if recipe.twin: terms["twin"] = symmetric_contrast(
+        cosine_logits(embeddings["sequence"], embeddings["text"], temperature), batch.relevant_ST, batch.relevant_ST | twin_mask(batch))
     if recipe.general: terms["general"] = general_term(batch, embeddings, temperature)
     if recipe.distill: terms["distill"] = distill_term(batch, embeddings, teacher, temperature)
     return dict(terms, loss=sum(getattr(recipe, name) * term for name, term in terms.items()))

@@ -16,7 +16,7 @@ from ..curriculum import mix_counts
 from ..dataset import collate
 from ..losses import gather_rows
 from ..runs import process_rank
-from .recipes import Recipe, objective, twin_share
+from .recipes import Recipe, twin_losses, twin_share
 from .trainer import BatchPlan, PlannedTrainer
 
 # %% ../../nbs/training/twins.ipynb #c007
@@ -160,4 +160,4 @@ class TwinTrainer(PlannedTrainer):
         embeddings, temperature = embed(model, batch, self.recipe.structure)
         if self.recipe.distill:
             with torch.no_grad(): teacher, _ = embed(self.teacher, batch, self.recipe.structure)
-        return objective(self.recipe, batch, embeddings, temperature, teacher)
+        return twin_losses(self.recipe, batch, embeddings, temperature, teacher)
