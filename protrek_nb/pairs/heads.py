@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ..go.attention import with_neighbours
-from ..core import atomic_path, read_json, write_json
+from ..core import atomic_path, patch_to, read_json, write_json
 from ..losses import NO_SCORE, unit
 from .features import check_kinds, features
 
@@ -42,7 +42,8 @@ class HeadConfig:
         check_kinds(self.kinds)
         for name in ("width", "context", "looks", "joint"):
             if not getattr(self, name) > 0: raise ValueError(f"{name} = {getattr(self, name)} must be above 0")
-        if not self.hidden or min(self.hidden) < 1: raise ValueError(f"hidden = {self.hidden}: at least one layer is needed, each at least 1 wide")
+        if not self.hidden or min(self.hidden) < 1:
+            raise ValueError(f"hidden = {self.hidden}: at least one layer is needed, each at least 1 wide")
         if not 0 <= self.dropout < 1: raise ValueError(f"dropout = {self.dropout} must be at least 0 and below 1")
         if self.context % 2 == 0: raise ValueError(f"context = {self.context} must be odd, so that a residue stands in the middle")
 
@@ -53,8 +54,8 @@ def layers(
 ) -> nn.Sequential:    # out: config.hidden[-1] wide
     "Stack the hidden layers."
     sizes = (width, *config.hidden)
-    blocks = [[nn.Linear(i, o), *([nn.BatchNorm1d(o)] if config.batch_norm else []), nn.ReLU(), nn.Dropout(config.dropout)] for i, o in zip(sizes, sizes[1:])]
-    return nn.Sequential(*(module for block in blocks for module in block))
+    def block(i, o): return nn.Linear(i, o), *([nn.BatchNorm1d(o)] if config.batch_norm else []), nn.ReLU(), nn.Dropout(config.dropout)
+    return nn.Sequential(*(module for i, o in zip(sizes, sizes[1:]) for module in block(i, o)))
 
 # %% ../../nbs/pairs/heads.ipynb #c013
 class PairMLP(nn.Module):
@@ -125,23 +126,24 @@ class CrossAttention(nn.Module):
         return *level.chunk(2), a_BCL, b_BCL
 
 # %% ../../nbs/pairs/heads.ipynb #c024
-def _compare(self, a_BCH, b_BCH):
+@patch_to(CrossAttention)
+def compare(self, a_BCH, b_BCH): # what the looks of both proteins see
     "Give the logit of one order (B,), and which looks met (B, C, C)."
     beta_BCC = (self.query(a_BCH) @ self.key(b_BCH).transpose(1, 2) / math.sqrt(self.query.out_features)).softmax(-1)
     return self.score((self.own(a_BCH) * (beta_BCC @ self.other(b_BCH))).flatten(1))[:, 0], beta_BCC
 
-def _cross(self, a, b): # two tuples (residues_BLD, mask_BL)
+@patch_to(CrossAttention)
+def forward(self, a, b): # two tuples (residues_BLD, mask_BL)
     "Give a logit for each pair, (B,)."
     a_BCH, b_BCH, _, _ = self.both(a, b)
     return (self.compare(a_BCH, b_BCH)[0] + self.compare(b_BCH, a_BCH)[0]) / 2
 
-def _met(self, a, b): # two tuples (residues_BLD, mask_BL)
+@patch_to(CrossAttention)
+def met(self, a, b): # two tuples (residues_BLD, mask_BL)
     "Say which residues were compared: (B, La, Lb), sums to 1 for each pair."
     a_BCH, b_BCH, a_BCL, b_BCL = self.both(a, b)
     forth_BCC, back_BCC = self.compare(a_BCH, b_BCH)[1], self.compare(b_BCH, a_BCH)[1].transpose(1, 2)
     return a_BCL.transpose(1, 2) @ ((forth_BCC + back_BCC) / (2 * self.look.out_features)) @ b_BCL
-
-CrossAttention.compare, CrossAttention.forward, CrossAttention.met = _compare, _cross, _met
 
 # %% ../../nbs/pairs/heads.ipynb #c030
 PARTS = dict(mlp=PairMLP, siamese=SiamesePair, attention=CrossAttention)
@@ -150,31 +152,34 @@ class PairClassifier(nn.Module):
     "Say how likely two proteins belong together; the order of the two does not matter."
     def __init__(self, config:HeadConfig):
         super().__init__()
-        self.config, self.part = config, PARTS[config.head](config)
+        self.sizes, self.part = config, PARTS[config.head](config)
 
     def forward(self, a, b): # vectors (B, D) each; for attention tuples (residues_BLD, mask_BL)
         "Give a logit for each pair, (B,); ValueError for what does not fit the head."
+        residues = self.sizes.head == "attention"
         for x in (a, b):
-            residues = isinstance(x, (tuple, list))
-            if residues != (self.config.head == "attention"): raise ValueError(f"the {self.config.head} head reads {'residues and their mask' if not residues else 'one vector for each protein'}")
-            if (x[0] if residues else x).shape[-1] != self.config.width: raise ValueError(f"the head reads vectors of width {self.config.width}, got {(x[0] if residues else x).shape[-1]}")
+            if isinstance(x, (tuple, list)) != residues:
+                wanted = "residues and their mask" if residues else "one vector for each protein"
+                raise ValueError(f"the {self.sizes.head} head reads {wanted}")
+            if (width := (x[0] if residues else x).shape[-1]) != self.sizes.width:
+                raise ValueError(f"the head reads vectors of width {self.sizes.width}, got {width}")
         return self.part(a, b)
 
 # %% ../../nbs/pairs/heads.ipynb #c032
-def _save(self, folder): # made if need be
+@patch_to(PairClassifier)
+def save(self, folder): # made if need be
     "Write head.json and head.safetensors."
     folder = Path(folder)
     with atomic_path(folder / "head.safetensors") as temp: save_file({k: v.contiguous() for k, v in self.state_dict().items()}, temp)
-    write_json(folder / "head.json", asdict(self.config))
+    write_json(folder / "head.json", asdict(self.sizes))
 
-def _load(folder): # written by `save`
+@patch_to(PairClassifier, classmethod)
+def load(cls, folder): # written by `save`
     "Read a classifier, ready to score."
-    config = read_json(Path(folder) / "head.json")
-    model = PairClassifier(HeadConfig(**config | dict(hidden=tuple(config["hidden"]))))
+    sizes = read_json(Path(folder) / "head.json")
+    model = cls(HeadConfig(**sizes | dict(hidden=tuple(sizes["hidden"]))))
     model.load_state_dict(load_file(Path(folder) / "head.safetensors"))
     return model.eval()
-
-PairClassifier.save, PairClassifier.load = _save, staticmethod(_load)
 
 # %% ../../nbs/pairs/heads.ipynb #c033
 def swap_gap(
