@@ -22,13 +22,13 @@ from ..core import RunDir, find_path, hash_table, parse_parameters, project_path
 from .heads import HeadConfig, PairClassifier
 from .isolates import make_pairs, metadata_names, read_dscript, read_isolates, read_pipr, sequence_id
 from ..model import default_device
-from .features import Slot, SlotNorm, canonical, embed_means, features
+from .features import Slot, SlotNorm, canonical, features
 from .controls import by_matching, control_scores, judge_scores, leak_audit
 from .splits import certify_pairs, split_pairs
 from ..models.residues import check_proteins
 from ..splits.components import need_columns
 from .training import PairOptions, ResiduePairs, VectorPairs, pair_loss, pair_metrics, pair_scores, train_head, write_training
-from ..models.encoders import open_encoder, open_residues
+from ..models.encoders import open_encoder, open_means, open_residues
 
 # %% ../../nbs/09_pairs.ipynb #c006
 _all_ = ["read_isolates", "make_pairs", "split_pairs", "features", "PairClassifier"]
@@ -116,10 +116,10 @@ def prepare(
     if run.head == "attention":
         residues = open_residues(run.encoder, proteins)
         return Prepared(table, {s: ResiduePairs(residues.get, part.a_id, part.b_id, part.label) for s, part in rows.items()}, residues.width, None)
-    vectors = embed_means(proteins, *open_encoder(run.encoder))
+    vectors = open_means(run.encoder, proteins)
     sides = {s: (vectors.get(part.a_id), vectors.get(part.b_id)) for s, part in rows.items()}
     norm = SlotNorm.fit(*sides["train"]) if run.slot_norm else None
-    return Prepared(table, {s: VectorPairs(*(norm(*sides[s]) if norm else sides[s]), part.label) for s, part in rows.items()}, vectors.vector_ND.shape[1], norm)
+    return Prepared(table, {s: VectorPairs(*(norm(*sides[s]) if norm else sides[s]), part.label) for s, part in rows.items()}, vectors.width, norm)
 
 # %% ../../nbs/09_pairs.ipynb #c025
 def train_pairs(
@@ -201,7 +201,7 @@ def score_pairs(
     proteins = dict(zip([*pairs.a_id, *pairs.b_id], [*pairs.a_seq, *pairs.b_seq]))
     unknown_N = np.zeros(len(pairs), int)
     if run.head == "attention": return pair_scores(head, ResiduePairs(open_residues(run.encoder, proteins).get, pairs.a_id, pairs.b_id, unknown_N))
-    vectors = embed_means(proteins, *open_encoder(run.encoder))
+    vectors = open_means(run.encoder, proteins)
     sides = vectors.get(pairs.a_id), vectors.get(pairs.b_id)
     if (run_dir.path / "norm.json").exists():
         kept = read_json(run_dir.path / "norm.json")
@@ -218,9 +218,9 @@ def cache_gain(
     table = load_pairs(run)
     table = table.sample(min(n, len(table)), random_state=run.seed)
     proteins = dict(zip([*table.a_id, *table.b_id], [*table.a_seq, *table.b_seq]))
-    encode, key = open_encoder(run.encoder)
-    vectors = embed_means(proteins, encode, key)
-    head = PairClassifier(run.config(vectors.vector_ND.shape[1]))
+    encode = open_encoder(run.encoder)
+    vectors = open_means(encode, proteins)
+    head = PairClassifier(run.config(vectors.width))
     optimizer, seconds = torch.optim.AdamW(head.parameters(), lr=run.learning_rate), {}
     for name in ("cached",) * 6 + ("again",):  # the first one warms up; the fastest of the others counts
         start = time.process_time()
