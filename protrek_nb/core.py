@@ -393,7 +393,8 @@ def save_params(
     if run_dir.params_path.exists():
         before, now = read_json(run_dir.params_path), dict(dict(files=None) | extra, data_hash=data_hash)
         if other := [name for name in ("data_hash", "files") if before.get(name) != now[name]]:
-            raise ValueError(f"{run_dir.path} began with other data ({', '.join(other)} in params.json differs): what was tested would be trained on. Give back the data it began with, or start a new run")
+            raise ValueError(f"{run_dir.path} began with other data ({', '.join(other)} in params.json differs): what was tested would be "
+                             "trained on. Give back the data it began with, or start a new run")
     values = dataclasses.asdict(params) if dataclasses.is_dataclass(params) else dict(params)
     record = dict(params=values, data_hash=data_hash, environment=environment(), **extra)
     write_json(run_dir.params_path, record)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PRESETS', 'WARMUP_EPOCHS', 'KINDS', 'HopMasks', 'gather', 'MinerSettings', 'miner_curriculum', 'first_allowed',
-           'Candidates', 'BatchBuilder', 'ExpandRule', 'ProteinTerms', 'TermBatch', 'TermCollator', 'pad_residues']
+           'Candidates', 'BatchBuilder', 'ExpandRule', 'ProteinTerms', 'TermBatch', 'TermCollator']
 
 # %% ../../nbs/go/candidates.ipynb #c004
 import math
@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from .annotations import ExpandRule, ProteinTerms, TermBatch, TermCollator, pad_residues
+from .annotations import ExpandRule, ProteinTerms, TermBatch, TermCollator
 from ..curriculum import Curriculum, Schedule
 
 # %% ../../nbs/go/candidates.ipynb #c006
-_all_ = ["ExpandRule", "ProteinTerms", "TermBatch", "TermCollator", "pad_residues"]
+_all_ = ["ExpandRule", "ProteinTerms", "TermBatch", "TermCollator"]
 
 # %% ../../nbs/go/candidates.ipynb #c012
 class HopMasks:

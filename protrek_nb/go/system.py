@@ -19,7 +19,8 @@ from torch.utils.checkpoint import checkpoint
 from torch.utils.data import Dataset
 from transformers import TrainerCallback
 
-from .annotations import TermCollator, pad_residues
+from .annotations import TermCollator
+from ..models.batches import pad_residues
 from .attention import mining_query
 from .candidates import BatchBuilder
 from ..core import read_json, read_table, write_json, write_table
