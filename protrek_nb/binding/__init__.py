@@ -32,8 +32,7 @@ from .prototypes import SiteLossSettings, prototype_loss
 from ..training.recipes import Optimisation
 from ..metrics.residues import area_gain, high_recall_area, site_table
 from ..data.tables import read_proteins
-from ..train import command, open_run
-from ..training.trainer import wait_for_all, world
+from ..runs import command, open_run, process_rank, wait_for_all
 from ..models.views import aligned_views, draw_context, read_a3m, with_context
 
 # %% ../../nbs/10_binding.ipynb #c006
@@ -227,7 +226,7 @@ def fit(
     report=print,   # called with one line for each epoch
 ) -> RunDir:        # the finished run folder
     "Read, fold, train, judge; return the run folder."
-    run_dir, found, main = open_run(run), load_binding(run), world()[0] == 0
+    run_dir, found, main = open_run(run), load_binding(run), process_rank()[0] == 0
     def say(line):
         if not main: return
         with open(run_dir.path / "training.log", "a", encoding="utf-8") as file: file.write(f"{line}\n")

@@ -49,7 +49,7 @@ class PairRun:
     dropout: float = 0.0             # share of activations that training hides
     epochs: int = 30                 # passes over the training pairs
     batch_size: int = 64             # pairs in a batch
-    learning_rate: float = 3e-3      # of AdamW
+    learning_rate: float = 0.003     # of AdamW
     schedule: str = "cosine"         # constant, cosine, step, plateau
     class_weights: bool = False      # weigh positives by negatives / positives
     smoothing: float = 0.0           # share of the label spread over both classes
