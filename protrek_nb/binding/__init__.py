@@ -233,7 +233,7 @@ def fit(
     if main:
         save_params(run_dir, run, **data_sums(found, run))
         write_json(run_dir.certificate_path, found.certificate)
-        write_table(run_dir.rejected_path, pd.DataFrame(found.rejected, columns=["file", "record", "value", "reason"]))
+        write_table(run_dir.rejected_path, pd.DataFrame(found.rejected, columns=["file", "row", "column", "value", "reason"]))
     found = replace(found, train=with_contexts(found.train, run), test=with_contexts(found.test, run))
     say(say_contexts(found.train, run))
     oof = pd.concat([run_fold(k, found.train, run.training, run_dir.path, say) for k in range(1, run.folds + 1)], ignore_index=True)

@@ -79,8 +79,8 @@ RECIPES = dict(
     reference=Recipe(triplet=1.0, both_directions=False, keep="last"),
     balanced=Recipe(twin=1.0, general=1.0, twin_share_start=0.5, twin_share_end=0.75, beta2=0.98, dropout=0.05,
                     learning_rate=1.5e-3, lr_schedule="cosine", warmup=0.1, clip=1.0),
-    pretrain=Recipe(general=1.0, twin_share_start=0.0, twin_share_end=0.0, batch_size=48, keep="last", learning_rate=2e-3, weight_decay=0.01,
-                    beta2=0.98, lr_schedule="cosine", warmup=0.05, clip=1.0, towers=("sequence", "text", "structure"), structure=True),
+    pretrain=Recipe(general=1.0, twin_share_start=0.0, twin_share_end=0.0, batch_size=48, keep="last", learning_rate=2e-3,
+                    weight_decay=0.01, beta2=0.98, lr_schedule="cosine", warmup=0.05, clip=1.0, towers=("sequence", "text", "structure"), structure=True),
 )
 RECIPES["pretrain_pairs"] = replace(RECIPES["pretrain"], towers=("sequence", "text"), structure=False)
 RECIPES["balanced_large"] = replace(RECIPES["balanced"], learning_rate=2e-5)
