@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import typer
 
 from .model import BindingModel, Lora
 from .training import Training, predict_rows
@@ -32,7 +31,7 @@ from .prototypes import SiteLossSettings, prototype_loss
 from ..training.recipes import Optimisation
 from ..metrics.residues import area_gain, high_recall_area, site_table
 from ..data.tables import read_proteins
-from ..runs import command, open_run, process_rank, wait_for_all
+from ..runs import open_run, process_rank, wait_for_all
 from ..models.views import aligned_views, draw_context, read_a3m, with_context
 
 # %% ../../nbs/10_binding.ipynb #c006
@@ -351,6 +350,3 @@ def plot_judged(
 def _patch(colour):
     from matplotlib.patches import Patch
     return Patch(color=colour)
-
-# %% ../../nbs/10_binding.ipynb #c050
-if __name__ == "__main__" and "__file__" in globals(): typer.run(command(BindingRun, fit))
