@@ -18,7 +18,7 @@ from ..core import RunDir, save_params, write_json, write_table
 from ..dataset import easy_pairs
 from ..eval import compare_models, evaluate_twins, index_pairs, metric_table, score_model, table_retrieval
 from ..twins.similarity import identity
-from .world import load_toy
+from ..data.sources import read_toy
 
 # %% ../../nbs/toy/simulated.ipynb #c006
 class SimulatedModel:
@@ -45,7 +45,7 @@ def simulated_data(
     families: int = 96,
 ) -> tuple:           # protein table and pair table, each with component and split
     "Take toy proteins and pair members of a family whose functions differ, three pairs a family."
-    table = load_toy()
+    table = read_toy("proteins")
     order = np.random.default_rng(seed).permutation(sorted(table["family"].unique()))[:families]
     split = dict(zip(order, np.repeat(["train", "valid", "test"], [families - families // 2, families // 6, families // 2 - families // 6])))
     table = table[table["family"].isin(order)].assign(component=lambda t: t["family"], split=lambda t: t["family"].map(split)).reset_index(drop=True)
