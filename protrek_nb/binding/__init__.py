@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import typer
 
 from .model import BindingModel, Lora
 from .training import Training, predict_rows
@@ -32,7 +31,7 @@ from .prototypes import SiteLossSettings, prototype_loss
 from ..training.recipes import Optimisation
 from ..metrics.residues import area_gain, high_recall_area, site_table
 from ..data.tables import read_proteins
-from ..runs import command, open_run, process_rank, wait_for_all
+from ..runs import open_run, process_rank, wait_for_all
 from ..models.views import aligned_views, draw_context, read_a3m, with_context
 
 # %% ../../nbs/10_binding.ipynb #c006
@@ -234,7 +233,7 @@ def fit(
     if main:
         save_params(run_dir, run, **data_sums(found, run))
         write_json(run_dir.certificate_path, found.certificate)
-        write_table(run_dir.rejected_path, pd.DataFrame(found.rejected, columns=["file", "record", "value", "reason"]))
+        write_table(run_dir.rejected_path, pd.DataFrame(found.rejected, columns=["file", "row", "column", "value", "reason"]))
     found = replace(found, train=with_contexts(found.train, run), test=with_contexts(found.test, run))
     say(say_contexts(found.train, run))
     oof = pd.concat([run_fold(k, found.train, run.training, run_dir.path, say) for k in range(1, run.folds + 1)], ignore_index=True)
@@ -351,6 +350,3 @@ def plot_judged(
 def _patch(colour):
     from matplotlib.patches import Patch
     return Patch(color=colour)
-
-# %% ../../nbs/10_binding.ipynb #c050
-if __name__ == "__main__" and "__file__" in globals(): typer.run(command(BindingRun, fit))

@@ -18,7 +18,8 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 from transformers import Trainer, TrainerCallback
 
-from .annotations import TermCollator, pad_residues
+from .annotations import TermCollator
+from ..models.batches import pad_residues
 from .attention import mining_query
 from .candidates import BatchBuilder
 from ..core import patch_to, read_json, read_table, write_json, write_table

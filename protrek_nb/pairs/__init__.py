@@ -20,7 +20,7 @@ from ..core import RunDir, find_path, hash_table, parse_parameters, project_path
 from .heads import HeadConfig, PairClassifier
 from .isolates import make_pairs, metadata_names, read_dscript, read_isolates, read_pipr, sequence_id
 from ..model import default_device
-from .features import Slot, SlotNorm, canonical, features
+from .features import Slot, SlotNorm, features, order_pairs
 from .controls import by_matching, control_scores, judge_scores, leak_audit
 from .splits import WAYS, certify_pairs, split_pairs
 from ..models.residues import check_proteins
@@ -95,7 +95,7 @@ def load_pairs(
         isolates = read_isolates(paths[0])
         every = [c for c in isolates if c not in ("isolate_id", "segment", "sequence") and not (c == "date" and "year" in isolates)]
         pairs = make_pairs(isolates, run.ratio, every if run.match == "all" else [m.strip() for m in run.match.split(",") if m.strip()], seed=run.seed)
-    out = canonical(pairs)
+    out = order_pairs(pairs)
     out.attrs = pairs.attrs
     return out
 
@@ -108,7 +108,7 @@ def prepare(
     pairs:pd.DataFrame,   # of `load_pairs`
 ) -> Prepared:
     "Split the pairs, and look up what the head reads."
-    table = canonical(split_pairs(pairs, run.split, run.max_identity, seed=run.seed))
+    table = order_pairs(split_pairs(pairs, run.split, run.max_identity, seed=run.seed))
     rows = {s: table[table["split"] == s] for s in SPLITS}
     proteins = dict(zip([*table.a_id, *table.b_id], [*table.a_seq, *table.b_seq]))
     if run.head == "attention":
@@ -186,7 +186,7 @@ def _as_trained(run, pairs):
         if (empty := (pairs[side].isna() | (pairs[side].astype(str) == "")).to_numpy()).any():
             raise ValueError(f"row {int(np.flatnonzero(empty)[0])} of the pair table has an empty {side}: this head was trained on segments; a segment called NA that was read by pandas becomes empty: give keep_default_na=False")
     for side in "ab": check_proteins({f"in row {row}, {side}_seq": s for row, s in enumerate(pairs[f"{side}_seq"])})
-    return canonical(pairs[["a_seq", "b_seq", *sides]].assign(**{f"{side}_id": pairs[f"{side}_seq"].map(sequence_id) for side in "ab"}), by=("segment", "id"))
+    return order_pairs(pairs[["a_seq", "b_seq", *sides]].assign(**{f"{side}_id": pairs[f"{side}_seq"].map(sequence_id) for side in "ab"}), by=("segment", "id"))
 
 def score_pairs(
     run_dir,            # folder of a finished run

@@ -15,7 +15,7 @@ from rapidfuzz.distance import LCSseq
 from rapidfuzz.process import cdist
 
 from ..core import hash_table
-from .isolates import Ends, metadata_names, pair_key, tie, tied_pairs
+from .isolates import Ends, metadata_names, pair_key, tie_ends, tied_pairs
 from ..twins.search import Criterion, linked_groups
 from ..twins.similarity import Encoded, pair_identity
 from ..splits.components import SPLITS, assign_components, fragment_pairs, need_columns
@@ -130,7 +130,7 @@ def _tie_again(pairs, homes, kept, seed):
     for split in range(len(SPLITS)):
         a, b = (pairs[negative & ~kept & (home == split)] for home in homes)
         ends = Ends(a, b, match, blocked)
-        tied = tie(ends, rng)
+        tied = tie_ends(ends, rng)
         left += len(a) + len(b) - 2 * len(tied)
         if tied: made.append(tied_pairs(ends, tied).reindex(columns=pairs.columns).assign(split=SPLITS[split]))
     return pd.concat(made, ignore_index=True), left
