@@ -7,7 +7,7 @@ LINKS := $(if $(UV_FIND_LINKS),$(UV_FIND_LINKS),$(PIP_FIND_LINKS))
 EPOCHS ?= 30
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: env train test check notebooks suite data base study real studies bench clean
+.PHONY: env golden train test check notebooks suite data base study real studies bench clean
 
 env: $(VENV)/.made  ## the environment, with pinned versions
 
@@ -19,17 +19,21 @@ $(VENV)/.made: settings.ini setup.py constraints.txt
 	$(if $(LINKS),UV_FIND_LINKS=$(LINKS) $(UV) -c constraints.txt -e '.[dev]', $(UV) --torch-backend auto -c constraints.txt -e '.[dev]' || $(UV) -c constraints.txt -e '.[dev]')
 	touch $@
 
+golden: env  ## the newest run of `make train` against the numbers that the code has always given
+	$(BIN)/python tests/golden.py "$$(ls -dt reports/runs/twins* | head -1)" train
+
 train: env  ## the main run on the toy world: run folder, figures, metric table
 	$(BIN)/papermill nbs/05_train.ipynb out.ipynb -p epochs $(EPOCHS)
 	@$(BIN)/python -m protrek_nb.report
 
-test: check notebooks suite  ## everything: export in step, lint, notebooks as tests, tests that span notebooks
+test: check  ## everything: export in step, lint, notebooks as tests, tests that span notebooks; the two kinds of tests run side by side
+	@$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) notebooks suite
 
 check: env  ## notebooks are clean and the library is what they export
 	@$(BIN)/python tests/in_step.py
 
 notebooks: env  ## every notebook from top to bottom
-	cd nbs && OMP_NUM_THREADS=2 ../$(BIN)/nbdev_test --n_workers 0
+	cd nbs && OMP_NUM_THREADS=1 ../$(BIN)/nbdev_test --n_workers 0
 
 suite: env  ## lint, papermill, checkpoints, resume, parity, bad input
 	$(BIN)/python -m pytest -q tests

@@ -30,7 +30,7 @@ def measure(weights, chains, views, rounds):
     "Take steps, both passes in turn, and print seconds and memory as JSON."
     import torch
     from protrek_nb.losses import weighted_sum
-    from protrek_nb.binding.prototypes import Objective, binding_terms, make_prototype
+    from protrek_nb.binding.prototypes import SiteLossSettings, site_losses, make_prototype
     from protrek_nb.models.views import aligned_views, label_rows
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -39,7 +39,7 @@ def measure(weights, chains, views, rounds):
     label_BR = label_rows(["".join("1" if rng.random() < 0.03 else "0" for _ in s) for s in strings])
     batch = aligned_views(model.backbone.tokens(strings), views, rng, model.backbone.rule())
     model.set_prototype("ZN", make_prototype([(torch.randn(1, label_BR.shape[1], model.backbone.width), label_BR[:1], batch.real_BR[:1])]))
-    optimizer, objective = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], 1e-4), Objective()
+    optimizer, objective = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], 1e-4), SiteLossSettings()
 
     def read(pass_):
         if pass_ == "one pass": return model(batch, "ZN")
@@ -49,7 +49,7 @@ def measure(weights, chains, views, rounds):
     def loss_of(pass_):
         torch.manual_seed(1)  # the contrast draws residues
         states, logits = read(pass_)
-        return weighted_sum(binding_terms(states, batch, label_BR, model.prototype("ZN"), objective, logits)[0], objective.weights)
+        return weighted_sum(site_losses(states, batch, label_BR, model.prototype("ZN"), objective, logits)[0], objective.weights)
 
     def step(pass_):
         start = time.process_time()

@@ -53,12 +53,12 @@ def simulate(n, seed=0):
 
 def run_one(variant, difference, proteins, workers):
     "Run one variant and print its numbers as JSON."
-    from protrek_nb.mining import MiningRules, mine_twins
+    from protrek_nb.mining import TwinRules, mine_twins
     arguments, cap = VARIANTS[variant]
     table = simulate(proteins)
     mine_twins(table.head(200), **arguments)  # compile before the clock starts
     start, cpu = time.perf_counter(), time.process_time()
-    pairs, report = mine_twins(table, text_difference=difference, rules=MiningRules(max_pairs_per_anchor=cap, workers=workers), **arguments)
+    pairs, report = mine_twins(table, text_difference=difference, rules=TwinRules(max_pairs_per_anchor=cap, workers=workers), **arguments)
     wall, cpu = time.perf_counter() - start, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     key = pd.util.hash_pandas_object(pairs["anchor_id"] + "-" + pairs["hard_neg_id"], index=False).to_numpy() if len(pairs) else []

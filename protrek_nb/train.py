@@ -32,10 +32,9 @@ from .eval import compare_models, evaluate_twins, index_pairs, metric_table, pai
 from .mining import mine_twins
 from .model import ProTrek, default_device, wordpiece_vocab
 from .training.recipes import get_recipe
-from .data.sources import read_human, read_receptors, read_terpenes, read_toxins, read_yeast
+from .data.sources import read_human, read_receptors, read_terpenes, read_toxins, read_toy, read_yeast
 from .splits.components import inherit_split, split_proteins
 from .data.tables import read_proteins, write_rejected
-from .toy.world import general_world, load_toy
 from .training.trainer import BatchPlan, TwinTrainer, arguments, best_checkpoint, newest_checkpoint, replay_rows, world
 
 # %% ../nbs/05_train.ipynb #c008
@@ -73,8 +72,7 @@ def load_table(
     run:TrainRun,       # says which table
 ) -> pd.DataFrame:      # protein table; a file's rows that were set aside are beside it, see `rejected_table`
     "Read the proteins of a run; what has no text cannot be learnt from and is set aside."
-    if run.data == "toy": return load_toy()
-    if run.data == "toy_general": return general_world()
+    if run.data in ("toy", "toy_general"): return read_toy("proteins" if run.data == "toy" else "general")
     if set(run.data.split("+")) <= set(REAL): return pd.concat([REAL[name]() for name in run.data.split("+")], ignore_index=True).fillna("")
     path = find_path(run.data)
     if not path.exists(): raise FileNotFoundError(f"data = {run.data!r} is neither a table that we know (toy, toy_general, or {', '.join(REAL)}, joined with +) "
@@ -125,7 +123,7 @@ def load_base(
 ) -> ProTrek:           # on the CPU; the trainer moves it
     "Load the model that a run starts from."
     if run.base == "small":
-        texts = table.text.tolist() + (load_toy().text.tolist() if run.data == "toy_general" else [])
+        texts = table.text.tolist() + (read_toy("proteins").text.tolist() if run.data == "toy_general" else [])
         model = ProTrek.from_small(wordpiece_vocab(texts, 2000), hidden=64, layers=3, repr_dim=64, text_layers=2, structure="structure_3di" in table, seed=run.seed)
     else: model = ProTrek.from_pretrained(str(find_path(run.base)))
     if run.max_residues: model.max_length = run.max_residues

@@ -14,14 +14,14 @@ from protrek_nb.models import backbone
 from protrek_nb.binding.model import BindingModel, Lora
 from protrek_nb.binding.training import Training, train_binding
 from protrek_nb.training.recipes import Optimisation
-from protrek_nb.toy.sites import load_sites
+from protrek_nb.binding.chains import toy_chains
 
 NBS = Path(__file__).resolve().parent.parent / "nbs"
 
 
 def two_ions(families=6):
     "A few families of zinc and calcium."
-    table = load_sites().query("ion in ('ZN', 'CA')")
+    table = toy_chains().query("ion in ('ZN', 'CA')")
     kept = table.groupby("ion").family.unique().explode().groupby(level=0).head(families)
     return table[table.family.isin(kept)].groupby("family").head(4).reset_index(drop=True)
 

@@ -10,12 +10,12 @@ from protrek_nb import binding
 from protrek_nb.models.backbone import small_backbone
 from protrek_nb.binding.model import BindingModel
 from protrek_nb.binding.training import Training, predict_chains, set_prototypes
-from protrek_nb.toy.sites import load_sites
+from protrek_nb.binding.chains import toy_chains
 
 
 def chains():
     "Seven chains of two ions: unequal shares for two processes."
-    table = load_sites()
+    table = toy_chains()
     return table[table.ion.isin(["ZN", "CA"])].groupby("ion").head(4).iloc[:7].reset_index(drop=True)
 
 
@@ -45,7 +45,7 @@ def test_predictions_are_gathered_from_all_processes(tmp_path):
 
 def zinc_chains():
     "Thirty-two zinc chains of eight families."
-    zinc = load_sites().query("ion == 'ZN'")
+    zinc = toy_chains().query("ion == 'ZN'")
     return zinc[zinc.family.isin(zinc.family.unique()[:8])].groupby("family").head(4).reset_index(drop=True)
 
 

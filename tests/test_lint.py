@@ -153,8 +153,8 @@ def test_a_module_imports_no_notebook_tools(path):
     assert {name.split(".")[0] for name in imports(path, top=True)} & {"matplotlib", "seaborn", "umap", "faiss"} == set()
 
 
-STAGES = ("core", "data", "toy", "twins mining", "splits dataset", "models model", "losses", "curriculum", "metrics eval", "training train",
-          "toy.base", "reporting report", "go", "pairs", "binding", "studies")  # training validates with metrics, so metrics stand before it
+STAGES = ("core", "data", "twins mining", "splits dataset", "models model", "losses", "curriculum", "metrics eval", "training train",
+          "reporting report", "go", "pairs", "binding", "toy", "studies")  # training validates with metrics, so metrics stand before it
 STAGE = {name: number for number, names in enumerate(STAGES) for name in names.split()}
 
 
@@ -169,6 +169,12 @@ def test_imports_only_go_down():
         free = [name for name, others in ours.items() if not others & ours.keys()]
         assert free, f"imports go in a circle among {sorted(ours)}"
         for name in free: del ours[name]
+
+
+@every_module
+def test_production_never_imports_the_toy(path):
+    "The toy worlds check the library: they import it, never the reverse. What a run needs of them it reads from the files in `data/`."
+    if module_name(path).split(".")[0] != "toy": assert [name for name in imports(path) if name.startswith("protrek_nb.toy")] == []
 
 
 @every_module

@@ -21,18 +21,17 @@ import typer
 from .model import BindingModel, Lora
 from .training import Training, predict_rows
 from ..splits.certificate import cross_search
-from .chains import ion_files, read_chain_file, read_ions, read_three_line, toy_chains, without_neighbours
+from .chains import ion_files, positions_of, read_chain_file, read_ions, read_three_line, toy_chains, without_neighbours
 from ..core import RunDir, find_path, hash_table, parse_parameters, read_json, save_params, sha256_file, shared_data, write_json, write_table
 from ..reporting.figures import model_colours, new_figure, plot_sequence, styled, whiskers
 from .folds import (assign_folds, certify_folds, check_positives, check_splits, cluster_chains, deal_clusters, global_thresholds, long_table, read_thresholds, run_fold,
                               write_oof, write_thresholds)
 from ..model import default_device
 from .baseline import window_by_ion
-from .prototypes import Objective, prototype_loss
+from .prototypes import SiteLossSettings, prototype_loss
 from ..training.recipes import Optimisation
 from ..metrics.residues import area_gain, high_recall_area, site_table
 from ..data.tables import read_proteins
-from ..toy.sites import positions_of
 from ..train import command, open_run
 from ..training.trainer import wait_for_all, world
 from ..models.views import aligned_views, draw_context, read_a3m, with_context
@@ -90,7 +89,7 @@ class BindingRun:
         asked = {name: value for name in ("learning_rate", "weight_decay", "dropout") if (value := getattr(self, name)) is not None}
         usual = dict(learning_rate=4e-3, weight_decay=0.3, dropout=0.2) if self.small else dict(learning_rate=1e-4, weight_decay=0.05, dropout=0.0)
         recipe = Optimisation(batch_size=self.batch_size, beta2=0.98, lr_schedule="cosine", warmup=0.1, clip=1.0, **usual | asked)
-        objective = Objective(contrast_weight=self.contrast, prototype_weight=self.prototype, bce_weight=self.bce, mlm_weight=self.mlm, scoring_temperature=self.scoring_temperature,
+        objective = SiteLossSettings(contrast_weight=self.contrast, prototype_weight=self.prototype, bce_weight=self.bce, mlm_weight=self.mlm, scoring_temperature=self.scoring_temperature,
                               label_smoothing=self.label_smoothing, spare_class=self.spare_class)
         lora = Lora(rank, 2.0 * rank if self.lora_alpha is None else self.lora_alpha, self.lora_dropout) if rank else None
         return Training(self.backbone, objective, recipe, lora, self.shared, self.epochs, self.mlm_epochs if self.small else 0, self.num_variants,

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from sklearn.linear_model import LogisticRegression
 
 from ..data.checks import letter_codes
-from ..toy.sites import flat_labels, label_array
+from .chains import flat_labels, label_array
 
 # %% ../../nbs/binding/baseline.ipynb #c006
 WIDTH = 17

@@ -23,7 +23,7 @@ from ..reporting.figures import new_figure, styled
 from .baseline import window_by_ion
 from ..metrics.residues import best_site_threshold, decision_rates
 from ..splits.components import components
-from ..toy.sites import flat_labels
+from .chains import flat_labels
 from ..training.trainer import wait_for_all, world
 
 # %% ../../nbs/binding/folds.ipynb #c008

@@ -23,10 +23,10 @@ from .model import BindingModel, Lora
 from ..core import find_path
 from ..losses import weighted_sum
 from ..model import default_device, evaluating
-from .prototypes import Objective, binding_terms, make_prototype, masked_lm
+from .prototypes import SiteLossSettings, site_losses, make_prototype, masked_lm
 from ..training.recipes import Optimisation
 from ..metrics.residues import recall_areas
-from ..toy.sites import flat_labels
+from .chains import flat_labels
 from ..train import history
 from ..training.trainer import TwinTrainer, arguments, best_checkpoint, newest_checkpoint, set_dropout, world
 from ..models.views import Views, aligned_views, label_rows, plain_view
@@ -36,7 +36,7 @@ from ..models.views import Views, aligned_views, label_rows, plain_view
 class Training:
     "Everything that decides how one model is trained."
     backbone: str = "small"          # "small", folder or hub name
-    objective: Objective = Objective()
+    objective: SiteLossSettings = SiteLossSettings()
     recipe: Optimisation = Optimisation()
     lora: Lora = None                # None: all weights learn
     shared: bool = True              # one adapter for all ions, or one for each
@@ -244,7 +244,7 @@ def _binding_loss(self, model, inputs, return_outputs=False, num_items_in_batch=
     batch = inputs["batch"]
     views, label_BR = batch.views.to(self.args.device), batch.label_BR.to(self.args.device)
     states, lm_logits = model(views, batch.ion)
-    terms, seen = binding_terms(states, views, label_BR, self.model.prototype(batch.ion), self.objective, lm_logits)
+    terms, seen = site_losses(states, views, label_BR, self.model.prototype(batch.ion), self.objective, lm_logits)
     loss = weighted_sum(terms, self.objective.weights)
     self.account(dict(terms, loss=loss), batch.names)
     for name, value in seen.items(): self.sums.setdefault(name, []).append(float(value))

@@ -24,7 +24,7 @@ from .attention import mining_query
 from .candidates import BatchBuilder
 from ..core import read_json, read_table, write_json, write_table
 from ..model import evaluating
-from .objectives import Known, Teacher, ancestors_among, hierarchy_pairs, objective
+from .objectives import Teacher, TermTargets, ancestors_among, hierarchy_pairs, term_losses
 from ..training.recipes import Optimisation
 from .terms import GoTextStore, term_encoder
 from ..models.tokens import plan_batches
@@ -193,7 +193,7 @@ def _known(self, batch, candidates, inputs):
     teacher_BK, pairs = self.model.teacher(*inputs).score_BT if self.weights.distill else None, None
     if self.weights.hierarchy: pairs = hierarchy_pairs(ancestors_among(self.ancestors, candidates.terms_T), candidates.local_BK, candidates.mask_BK)
     weight_BK, mask_BK, residue_mask_BL = self.here(candidates.weight_BK, candidates.mask_BK, batch.mask_BL)
-    return Known(weight_BK, mask_BK, residue_mask_BL, None if pairs is None else pairs.to(mask_BK.device), teacher_BK)
+    return TermTargets(weight_BK, mask_BK, residue_mask_BL, None if pairs is None else pairs.to(mask_BK.device), teacher_BK)
 
 GoTrainer.known = _known
 
@@ -203,7 +203,7 @@ def _go_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None)
     candidates = self.mine(batch)
     fed = self.here(batch.residues_BLD, batch.mask_BL, *self.store.batch(candidates.terms_T), candidates.local_BK)
     out = model(*fed)
-    terms = objective(out, self.known(batch, candidates, fed), self.weights)
+    terms = term_losses(out, self.known(batch, candidates, fed), self.weights)
     self.account(terms, batch.protein_ids)
     return (terms["loss"], out) if return_outputs else terms["loss"]
 

@@ -16,17 +16,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from . import splits as pairsplits
-from ..splits.components import components as splits
 from ..core import RunDir, find_path, hash_table, parse_parameters, project_path, read_json, save_params, shared_data, write_json
 from .heads import HeadConfig, PairClassifier
 from .isolates import make_pairs, metadata_names, read_dscript, read_isolates, read_pipr, sequence_id
 from ..model import default_device
 from .features import Slot, SlotNorm, canonical, embed_means, features
 from .controls import by_matching, control_scores, judge_scores, leak_audit
-from .splits import certify_pairs, split_pairs
+from .splits import WAYS, certify_pairs, split_pairs
 from ..models.residues import check_proteins
-from ..splits.components import need_columns
+from ..splits.components import SPLITS, need_columns
 from .training import PairOptions, ResiduePairs, VectorPairs, pair_loss, pair_metrics, pair_scores, train_head, write_training
 from ..models.encoders import open_encoder, open_residues
 
@@ -63,7 +61,7 @@ class PairRun:
     seed: int = 42                   # of negatives, split, weights, batches and bootstrap
 
     def __post_init__(self):
-        if self.split not in pairsplits.WAYS: raise ValueError(f"split = {self.split!r} is not known; there are {', '.join(pairsplits.WAYS)}")
+        if self.split not in WAYS: raise ValueError(f"split = {self.split!r} is not known; there are {', '.join(WAYS)}")
         if not 0 < self.max_identity <= 1: raise ValueError(f"max_identity = {self.max_identity} must lie above 0 and not above 1")
         if not self.ratio > 0: raise ValueError(f"ratio = {self.ratio} must be above 0: negatives for each positive")
         self.options, self.config(1)
@@ -111,7 +109,7 @@ def prepare(
 ) -> Prepared:
     "Split the pairs, and look up what the head reads."
     table = canonical(split_pairs(pairs, run.split, run.max_identity, seed=run.seed))
-    rows = {s: table[table["split"] == s] for s in splits.SPLITS}
+    rows = {s: table[table["split"] == s] for s in SPLITS}
     proteins = dict(zip([*table.a_id, *table.b_id], [*table.a_seq, *table.b_seq]))
     if run.head == "attention":
         residues = open_residues(run.encoder, proteins)

@@ -17,7 +17,7 @@ import pandas as pd
 
 from ..core import read_json, read_table
 from ..eval import pair_outcomes
-from .figures import percent, plot_accuracy, plot_controls, plot_history, plot_scores, roc_area, styled
+from .figures import percent, plot_metrics, plot_controls, plot_history, plot_scores, roc_area, styled
 from .findings import NAMES, certificate_words, gain_sentence, headline
 from .maps import LAYOUTS, centred, draw_cases, plot_map, shared_map
 from ..metrics.intervals import ABSENT, interval_cells, with_interval
@@ -96,7 +96,7 @@ def accuracy_picture(
     seeds = found.summary["seeds"].max()
     how = interval_words(found) + ("; dots are single runs" if seeds > 1 else "")
     caption = f"Share of right answers on the test split; {how}. Dashes: what guessing gives. Bars without an interval have none in the run folder."
-    return [Picture("accuracy", plot_accuracy(rows, finding_title(found), dress(found.long) if seeds > 1 else None), caption)]
+    return [Picture("accuracy", plot_metrics(rows, finding_title(found), dress(found.long) if seeds > 1 else None), caption)]
 
 # %% ../../nbs/reporting/sections.ipynb #c023
 def retrieval_words(found):

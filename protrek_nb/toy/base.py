@@ -8,8 +8,9 @@ __all__ = ['BASE_RUN', 'make_base']
 # %% ../../nbs/toy/base.ipynb #c004
 import shutil
 
-from ..core import atomic_dir, project_path, read_json, sha256_file, write_json
+from ..core import atomic_dir, project_path, read_json, sha256_file, write_json, write_table
 from ..model import ProTrek
+from .world import general_world
 from ..train import TrainRun, fit
 
 # %% ../../nbs/toy/base.ipynb #c007
@@ -19,12 +20,15 @@ def make_base(
     report=print, # called with a line for each epoch
 ):
     "Pretrain the toy base model, write it to data/toy_base with a card of how it was made, and return that folder."
+    write_table(project_path("data", "toy_general.csv"), general_world())
     run_dir = fit(BASE_RUN, report)
     with atomic_dir(project_path("data", "toy_base"), replace=True) as folder:
         shutil.copytree(run_dir.path / "model", folder, dirs_exist_ok=True)
         params, metrics = read_json(run_dir.params_path), read_json(run_dir.metrics_path)
-        write_json(folder / "card.json", dict(made_by="python -m protrek_nb.toy.base", params=params["params"], recipe=params["recipe"], data_hash=params["data_hash"],
-                                              weights_sha256=sha256_file(folder / "model.safetensors"), retrieval=[r for r in metrics["retrieval"] if r["model"] == "tuned"]))
+        tuned = [r for r in metrics["retrieval"] if r["model"] == "tuned"]
+        card = {k: params[k] for k in ("params", "recipe", "data_hash")}
+        card |= dict(weights_sha256=sha256_file(folder / "model.safetensors"), retrieval=tuned)
+        write_json(folder / "card.json", dict(made_by="python -m protrek_nb.toy.base", **card))
     return project_path("data", "toy_base")
 
 # %% ../../nbs/toy/base.ipynb #c023

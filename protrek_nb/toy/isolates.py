@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..core import project_path, write_table
+from ..data.sources import read_toy
 from .world import letters
 
 # %% ../../nbs/toy/isolates.ipynb #c006
@@ -133,9 +134,7 @@ def write_isolates(
 
 def load_isolates() -> pd.DataFrame: # isolate_id, segment, sequence, host, year (int), place, clade
     "Load the toy isolates that ship with the project."
-    path = project_path("data", "toy_isolates.csv")
-    if not path.exists(): raise FileNotFoundError(f"{path} is missing; write it again with `python -m protrek_nb.toy.isolates`")
-    return pd.read_csv(path, keep_default_na=False)
+    return read_toy("isolates").astype(dict(year=int))
 
 # %% ../../nbs/toy/isolates.ipynb #c047
 if __name__ == "__main__" and "__file__" in globals(): print("wrote", write_isolates())

@@ -6,7 +6,7 @@
 __all__ = ['ACTIONS', 'PARTNERS', 'PURPOSES', 'PLACES', 'ZONES', 'KINDS', 'WORDINGS', 'ANCHORS', 'CLASSES', 'BACKGROUND',
            'OBSOLETE', 'ToyTerm', 'toy_terms', 'term_closure', 'Motif', 'draw_motif', 'toy_motifs', 'write_motif',
            'find_motifs', 'terms_of', 'term_sites', 'TermRules', 'draw_kinds', 'swap_motif', 'write_protein',
-           'family_rows', 'annotate', 'make_terms_world', 'obo_text', 'term_matrix', 'held_out_terms', 'write_terms',
+           'family_rows', 'annotate', 'make_terms_world', 'obo_text', 'term_matrix', 'motif_table', 'write_terms',
            'toy_obo_path', 'load_terms']
 
 # %% ../../nbs/toy/terms.ipynb #c003
@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from ..core import atomic_path, project_path, write_table
+from ..data.sources import read_toy
 from .world import COMMON, letters, substitute
 
 # %% ../../nbs/toy/terms.ipynb #c006
@@ -310,30 +311,26 @@ def term_matrix(
         for go_id in filter(None, cell.split("; ")): matrix_NT[n, [column[g] for g in term_closure(go_id)]] = True
     return matrix_NT, ids
 
-# %% ../../nbs/toy/terms.ipynb #c086
-def held_out_terms(
-    seed:int=0, # of the choice
-) -> list:      # go ids of leaves, sorted
-    "Choose leaves whose two motifs both stay seen in other leaves."
-    rng, used, chosen = np.random.default_rng(seed), {}, []
-    leaves = [t for t in toy_terms().values() if len(t.parts) == 2]
-    most = lambda kind: 1 if kind in ("partner", "place") else 2
-    for term in (leaves[i] for i in rng.permutation(len(leaves))):
-        slots = [(term.namespace, part, most(kind)) for kind, part in zip(term.kinds, term.parts)]
-        if all(used.get((space, part), 0) < limit for space, part, limit in slots):
-            chosen.append(term.go_id)
-            for space, part, _ in slots: used[space, part] = used.get((space, part), 0) + 1
-    return sorted(chosen)
-
 # %% ../../nbs/toy/terms.ipynb #c091
+def motif_table() -> pd.DataFrame: # motif, offsets (0-based places that count), terms (go_ids); both with blanks between
+    "Say of each motif which residues count, and which terms it helps to decide."
+    rows = []
+    for name, motif in toy_motifs().items():
+        above = set().union(*(term_closure(t.go_id) for t in toy_terms().values() if name in t.parts))
+        decided = sorted(g for g in above if motif.kind in toy_terms()[g].kinds)
+        rows.append(dict(motif=name, offsets=" ".join(map(str, motif.offsets)), terms=" ".join(decided)))
+    return pd.DataFrame(rows)
+
 def write_terms(
     dir:Path=None, # where to; the project's `data/` when not given
-) -> tuple:        # paths of the CSV and the OBO file
+) -> tuple:        # paths of the proteins, the ontology and the motifs
     "Write the default world; always the same bytes."
     world, dir = make_terms_world(), Path(dir or project_path("data"))
-    write_table(dir/"toy_terms.csv", world["proteins"][["protein_id", "sequence", "family", "motifs", "terms"]])
-    with atomic_path(dir/"toy_terms.obo") as temp: temp.write_text(world["ontology"], encoding="utf-8", newline="\n")
-    return dir/"toy_terms.csv", dir/"toy_terms.obo"
+    paths = dir/"toy_terms.csv", dir/"toy_terms.obo", dir/"toy_motifs.csv"
+    write_table(paths[0], world["proteins"][["protein_id", "sequence", "family", "motifs", "terms"]])
+    with atomic_path(paths[1]) as temp: temp.write_text(world["ontology"], encoding="utf-8", newline="\n")
+    write_table(paths[2], motif_table())
+    return paths
 
 # %% ../../nbs/toy/terms.ipynb #c093
 def toy_obo_path() -> Path:
@@ -342,9 +339,7 @@ def toy_obo_path() -> Path:
 
 def load_terms() -> pd.DataFrame: # protein_id, sequence, family, motifs, terms, term_sites
     "Load the toy term world that ships with the project."
-    path = project_path("data", "toy_terms.csv")
-    if not path.exists(): raise FileNotFoundError(f"{path} is missing; write it again with `python -m protrek_nb.toy.terms`")
-    return annotate(pd.read_csv(path, dtype=str, keep_default_na=False))
+    return annotate(read_toy("terms"))
 
 # %% ../../nbs/toy/terms.ipynb #c095
 if __name__ == "__main__" and "__file__" in globals(): print("wrote", *write_terms())

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ..data.checks import AMINO_ACIDS
+from ..data.sources import read_toy
 from ..core import project_path, sha256_file, write_table
 
 # %% ../../nbs/toy/world.ipynb #c006
@@ -333,9 +334,7 @@ def write_toy(
 # %% ../../nbs/toy/world.ipynb #c071
 def load_toy() -> pd.DataFrame: # protein table with `function`, `labels` and 1-based `sites`
     "Load the toy world that ships with the project."
-    path = toy_path()
-    if not path.exists(): raise FileNotFoundError(f"{path} is missing; write it again with `python -m protrek_nb.toy.world`")
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
+    return read_toy("proteins")
 
 # %% ../../nbs/toy/world.ipynb #c074
 def general_world() -> pd.DataFrame: # 4,000 proteins with propagated texts, no family of the benchmark among them

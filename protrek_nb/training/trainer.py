@@ -27,7 +27,7 @@ from ..core import read_json, verify_sums, write_json, write_sums
 from ..curriculum import mix_counts
 from ..dataset import collate
 from ..losses import gather_rows
-from .recipes import Recipe, objective, twin_share
+from .recipes import Recipe, twin_losses, twin_share
 
 # %% ../../nbs/training/trainer.ipynb #c007
 def shuffled(
@@ -279,7 +279,7 @@ def _compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=
     teacher = None
     if self.recipe.distill:
         with torch.no_grad(): teacher, _ = embed(self.teacher, batch, self.recipe.structure)
-    terms = objective(self.recipe, batch, embeddings, temperature, teacher)
+    terms = twin_losses(self.recipe, batch, embeddings, temperature, teacher)
     self.account(terms, batch.names)
     return (terms["loss"], embeddings) if return_outputs else terms["loss"]
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GAP_OPEN', 'GAP_EXTEND', 'LETTERS', 'SCORES_AS', 'SCORE', 'METHODS', 'LANES', 'FEW', 'position_identity', 'align',
-           'difflib_ratio', 'identity', 'compiled', 'Encoded', 'lcs_bound', 'pair_identity']
+           'identity', 'compiled', 'Encoded', 'lcs_bound', 'pair_identity']
 
 # %% ../../nbs/twins/similarity.ipynb #c003
 from functools import lru_cache
@@ -23,7 +23,8 @@ def position_identity(
 ) -> float:  # share of positions with the same letter
     "Compare two sequences of equal length position by position."
     if len(a) != len(b):
-        raise ValueError(f"position identity needs equal lengths, these are {len(a)} and {len(b)} residues: use method='alignment' or 'auto'")
+        raise ValueError(f"position identity needs equal lengths, these are {len(a)} and {len(b)} residues: "
+                         "use method='alignment' or 'auto'")
     return sum(x == y for x, y in zip(a, b)) / len(a)
 
 # %% ../../nbs/twins/similarity.ipynb #c010
@@ -40,10 +41,8 @@ SCORE = _blosum62()
 
 # %% ../../nbs/twins/similarity.ipynb #c014
 @lru_cache(maxsize=None)
-def _shifted_scores(
-    shift: int,  # K = 2 ** shift
-) -> np.ndarray:  # 26 x 26, the score in the high bits, a 1 in the low bits where the letters are equal
-    "Combine substitution scores and identity in one number."
+def _shifted_scores(shift):
+    "Put the score in the high bits (times 2 ** shift) and a 1 in the low bits where the letters are equal; 26 x 26."
     return (SCORE << shift) + np.eye(26, dtype=np.int64)
 
 @lru_cache(maxsize=None)
@@ -54,7 +53,6 @@ def _parasail_matrix(shift):
         matrix[i, j] = int(scores[i, j])
     return matrix
 
-# %% ../../nbs/twins/similarity.ipynb #c016
 def _shift(m, n):
     "Bits that hold every possible number of identical columns."
     return int(min(m, n)).bit_length()
@@ -76,18 +74,10 @@ def align(
 ) -> tuple[str, str]:  # both with - for gaps, of equal length
     "Write out an optimal alignment; memory grows with the product of the lengths."
     shift = _shift(len(a), len(b))
-    if not _fits_32(len(a), len(b)): raise ValueError(f"sequences of {len(a)} and {len(b)} residues are too long to be written out; cut them first")
+    if not _fits_32(len(a), len(b)):
+        raise ValueError(f"sequences of {len(a)} and {len(b)} residues are too long to be written out; cut them first")
     trace = parasail.nw_trace_striped_32(a, b, GAP_OPEN << shift, GAP_EXTEND << shift, _parasail_matrix(shift)).traceback
     return trace.query, trace.ref
-
-# %% ../../nbs/twins/similarity.ipynb #c029
-def difflib_ratio(
-    a: str,  # the first sequence
-    b: str,  # the second; the rule for popular letters looks at this one only
-    autojunk: bool,  # apply that rule, as `difflib` does when nothing is said
-) -> float:  # 2 M / (len(a) + len(b))
-    "Compute the Ratcliff-Obershelp ratio exactly as `difflib` does."
-    return cydifflib.SequenceMatcher(None, a, b, autojunk).ratio()
 
 # %% ../../nbs/twins/similarity.ipynb #c042
 METHODS = ("auto", "position", "alignment", "best", "lcs", "difflib", "difflib_noautojunk")
@@ -107,7 +97,8 @@ def _check_sequences(sequences):
     for row, seq in enumerate([] if good or not len(sequences) else sequences):
         if not isinstance(seq, str) or not seq or set(seq) - set(LETTERS):
             shown = seq if not isinstance(seq, str) else seq[:40]
-            raise ValueError(f"sequence {row} is {shown!r}: it must be one or more letters A to Z; `tables.read_proteins` cleans a table or sets such rows aside")
+            raise ValueError(f"sequence {row} is {shown!r}: it must be one or more letters A to Z; "
+                             "`tables.read_proteins` cleans a table or sets such rows aside")
 
 # %% ../../nbs/twins/similarity.ipynb #c043
 def identity(
@@ -136,7 +127,6 @@ def _count_same(flat, start_i, start_j, length, out):
             same += flat[start_i[p] + q] == flat[start_j[p] + q]
         out[p] = same
 
-# %% ../../nbs/twins/similarity.ipynb #c046
 class Encoded:
     "Sequences as letter codes 0 to 25, one after the other in one array."
     def __init__(self, sequences):
@@ -205,43 +195,30 @@ def _align_block(encoded, i, j_L, width):
     kind, never = (np.int32, np.int32(-1 << 30)) if small else (np.int64, np.int64(-1 << 60))
     low, high = min(0, int(m - n_L.max())) - width, max(0, int(m - n_L[:len(j_L)].min())) + width
     out_L = np.zeros(LANES, dtype=kind)
-    _align_lanes(encoded[i], partner_NL, n_L, _shifted_scores(shift).astype(kind), kind(GAP_OPEN << shift), kind(GAP_EXTEND << shift), low, high, never, out_L)
+    costs = kind(GAP_OPEN << shift), kind(GAP_EXTEND << shift)
+    _align_lanes(encoded[i], partner_NL, n_L, _shifted_scores(shift).astype(kind), *costs, low, high, never, out_L)
     return out_L[:len(j_L)] >> shift, out_L[:len(j_L)] & (1 << shift) - 1
 
 # %% ../../nbs/twins/similarity.ipynb #c058
-def _needed_width(
-    encoded: "Encoded",  # the sequences
-    i: int,  # row of the one
-    j_P: np.ndarray,  # rows of the others
-    score_P: np.ndarray,  # best scores found in some band
-) -> np.ndarray:  # smallest widths for which scores this good prove themselves optimal
-    "Find the width of the band that certifies a score."
+def _needed_width(encoded, i, j_P, score_P):
+    "Find the smallest width of the band that proves scores of sequence `i` with others to be the best."
     shorter_P = np.where(encoded.length[j_P] < encoded.length[i], j_P, i)
     differ_P = np.abs(encoded.length[j_P] - encoded.length[i])
     room_P = encoded.reach[shorter_P] - score_P - 2 * (GAP_OPEN - GAP_EXTEND) - differ_P * GAP_EXTEND
     return np.maximum(0, room_P // (encoded.least[shorter_P] + 2 * GAP_EXTEND))
 
-# %% ../../nbs/twins/similarity.ipynb #c059
-def _align_exactly(
-    encoded: "Encoded",  # the sequences
-    i: int,  # row of the one
-    j_P: np.ndarray,  # rows of any number of others
-    lcs_P: np.ndarray,  # their longest common subsequences with the one: a good guess of the width
-) -> np.ndarray:  # number of identical columns, exact
-    "Align one sequence with many in certified bands."
+def _align_exactly(encoded, i, j_P, lcs_P):
+    "Count the identical columns of one sequence with many; the longest common subsequences give a first guess of the width."
     out_P, guess_P = np.empty(len(j_P), dtype=np.int64), np.minimum(encoded.length[i], encoded.length[j_P]) - lcs_P
     order = np.argsort(guess_P, kind="stable")
     for lanes in (order[at:at + LANES] for at in range(0, len(order), LANES)):
         width = int(1.1 * guess_P[lanes].max()) + 8
         score, out_P[lanes] = _align_block(encoded, i, j_P[lanes], width)
         needed = int(_needed_width(encoded, i, j_P[lanes], score).max())
-        if needed > width:
-            out_P[lanes] = _align_block(encoded, i, j_P[lanes], needed)[1]
+        if needed > width: out_P[lanes] = _align_block(encoded, i, j_P[lanes], needed)[1]
     return out_P
 
 # %% ../../nbs/twins/similarity.ipynb #c064
-_SLACK = 1e-9  # rounding must never turn a bound into a loss
-
 def lcs_bound(
     lcs_P: np.ndarray,  # lengths of the longest common subsequences
     m_P: np.ndarray,  # lengths of the one sequence
@@ -266,7 +243,6 @@ def _alignment_counts(encoded, i_row, j_row, lcs_P):
             out_P[run] = _align_exactly(encoded, i, partners, lcs_P[run])
     return out_P
 
-# %% ../../nbs/twins/similarity.ipynb #c069
 def _difflib_ratios(sequences, i_row, j_row, autojunk):
     "Compute Ratcliff-Obershelp ratios of many pairs."
     out_P, matcher, ready = np.empty(len(i_row)), cydifflib.SequenceMatcher(None, "", "", autojunk), None
@@ -283,7 +259,7 @@ def _bounded(encoded, i_row, j_row, method, min_identity):
     seqs, m_P, n_P = encoded.sequences, encoded.length[i_row], encoded.length[j_row]
     lcs_P = cpdist(seqs[i_row], seqs[j_row], scorer=LCSseq.similarity, dtype=np.int32)
     bound_P = lcs_bound(lcs_P, m_P, n_P, method)
-    may = np.flatnonzero(bound_P >= min_identity - _SLACK)
+    may = np.flatnonzero(bound_P >= min_identity - 1e-9)  # rounding must not lose a pair
     out_P = np.zeros(len(i_row))
     if method == "lcs": out_P[may] = bound_P[may]
     elif method.startswith("difflib"): out_P[may] = _difflib_ratios(seqs, i_row[may], j_row[may], method == "difflib")
