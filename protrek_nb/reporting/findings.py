@@ -251,6 +251,7 @@ def gather(
 
 # %% ../../nbs/reporting/findings.ipynb #c057
 LEAKS = dict(protein="proteins", sequence="sequences", text="texts", group="groups", family="families", structure_3di="3Di strings",
+             isolate="isolates", component="components",
              similar="sequences with a relative in another split", fragment="sequences that contain, or are contained in, one of another split")
 
 

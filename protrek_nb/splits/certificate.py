@@ -94,8 +94,8 @@ def _nearest(searches, long):
 
 # %% ../../nbs/splits/certificate.ipynb #c019
 HOW = ("all sequences of each split against all of the others: pairs whose longest common subsequence, an upper bound of the identity, is "
-       "below the threshold are ruled out, the rest is aligned; five-letter words of the shorter sequence that occur in the longer one, same "
-       "threshold; "
+       "below the threshold are ruled out, the rest is aligned; five-letter words of the shorter sequence that occur in the longer one, "
+       "same threshold; "
        "ids, sequences, words of texts and groups compared for equality")
 
 def certify(
@@ -103,8 +103,8 @@ def certify(
     max_identity=.5,  # sequences of different parts must stay below this identity
     by=None,          # columns that no two parts may share; None: group, family, structure_3di, isolate where present
     part="split",     # column that names the part of each row: `split`, or another such as `fold`
-):                    # dict: clean, violations by kind, examples, threshold, method; rows and sequences of each part; compared and between, for
-                      # each two parts; nearest, table_hash
+):                    # dict: clean, violations by kind, examples, threshold, method; rows and sequences of each part; compared and between
+                      # for each two parts; nearest, table_hash
     "Search all parts against each other and write down what was found."
     long, parts = _lay_out(splits, part)
     home, facts = long[part], _facts(long, by)
