@@ -85,7 +85,7 @@ def make_batch(graph, vectors, rng):
     query = np.stack([vectors[rows].mean(0) + .3 * rng.normal(size=vectors.shape[1]).astype(np.float32) / vectors.shape[1] ** .5 for rows in own])
     nothing = [np.zeros(0, np.int64)] * N_PROTEINS
     batch = TermBatch([f"P{i}" for i in range(N_PROTEINS)], torch.zeros(N_PROTEINS, 1, 1), torch.ones(N_PROTEINS, 1, dtype=torch.bool), own, weights, own,
-                      known, nothing, torch.zeros(0), [], [], torch.zeros(len(graph), dtype=torch.bool))
+                      known, nothing, torch.zeros(0), [], torch.zeros(len(graph), dtype=torch.bool))
     return batch, torch.from_numpy(query)
 
 
@@ -124,7 +124,7 @@ def main():
             for i in range(8 * args.repeats):
                 (batch, query), unit = batches[i % 8], units[i % 8]
                 times.append((clock(lambda: bare_index.search(unit, used.shortlist_M)), clock(lambda: builder.build(batch, step, query)),
-                              clock(lambda: builder._forbid(batch, used.hier_max_hops_up, used.hier_max_hops_down))))
+                              clock(lambda: builder.forbid(batch, used))))
             bare, build, masks = np.array(times).reshape(args.repeats, 8, 3).min(0).mean(0)
             rows.append(dict(allowed=allowed, preset=preset, when=when, shortlist_M=used.shortlist_M, k_hard=used.k_hard, bare_ms=round(bare, 1), build_ms=round(build, 1),
                              ratio=round(build / bare, 2), masks_ms=round(masks, 2), deeper=builder.build(*batches[0][:1], step, batches[0][1]).trace["deeper"]))

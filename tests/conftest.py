@@ -47,8 +47,7 @@ def tiny_run(tiny_path):
 @pytest.fixture(scope="session")
 def tiny_data(tiny_run):
     "The small table, mined and split."
-    from protrek_nb.train import load_table, prepare
-    return prepare(tiny_run, load_table(tiny_run))
+    return tiny_run.prepare(tiny_run.read())
 
 
 def pytest_sessionfinish():

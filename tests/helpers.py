@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
-from protrek_nb import core, train
-from protrek_nb.training import trainer
+from protrek_nb import core, runs, train
+from protrek_nb.training import trainer, twins
 from protrek_nb.losses import gather_rows
 from protrek_nb.training.recipes import RECIPES
 
@@ -61,7 +61,7 @@ def fit(run, folder):
 
 def weights(run_dir):
     "Read all tensors that a run ends with: the model it keeps, and the newest checkpoint with its optimiser."
-    step, newest = trainer.checkpoints(run_dir.checkpoints_dir)[-1]
+    step, newest = runs.checkpoints(run_dir.checkpoints_dir)[-1]
     state = torch.load(newest / "optimizer.pt", weights_only=True)["state"]
     optimiser = {f"optimiser {k} {name}": torch.as_tensor(value) for k, entry in state.items() for name, value in entry.items()}
     parts = dict(model=load_file(run_dir.path / "model" / "model.safetensors"), checkpoint=load_file(newest / "model.safetensors"))
@@ -150,11 +150,10 @@ def three_steps(rank, n, port, run, recipe, found, path):
     "Train three steps with plain gradient descent, and write losses, first gradients and weights."
     if n > 1: join_world(rank, n, port)
     model = train.load_base(run, found.table)
-    plan = trainer.BatchPlan(found.pairs, trainer.replay_rows(found.table), recipe, 1, seed=3)
-    args = trainer.arguments(recipe, plan, 1, Path(path).parent / f"checkpoints-{n}", seed=3)
-    args.optim = "sgd"
+    plan = twins.TwinPlan(found.pairs, twins.replay_rows(found.table), recipe, 1, seed=3)
     teacher = train.load_base(replace(run, seed=run.seed + 1), found.table) if recipe.distill else None
-    loop, kept = train.TwinTrainer(model, plan, args, lambda model: dict(score=0.0), teacher, quiet), KeepGradients()
+    folder, kept = Path(path).parent / f"checkpoints-{n}", KeepGradients()
+    loop = train.TwinTrainer(model, plan, folder, lambda model: dict(score=0.0), teacher, quiet, optim="sgd")
     loop.add_callback(kept)
     losses, compute = [], loop.compute_loss
     def computed(*a, **k):

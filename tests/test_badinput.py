@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import helpers
-from protrek_nb import core
+from protrek_nb import core, runs
 from protrek_nb.training import trainer
 from protrek_nb.core import RunDir, read_json, read_table, verify_sums, write_table
 from protrek_nb.mining import mine_twins
@@ -32,10 +32,10 @@ def test_a_full_disk_while_a_checkpoint_is_written(where, tiny_run, tiny_data, t
         with pytest.raises(OSError) as error: train_model(run, load_base(run, tiny_data.table), tiny_data, run_dir, helpers.quiet)
     assert error.value.errno == errno.ENOSPC
     assert "the disk is full while writing" in str(error.value) and "checkpoint-8" in str(error.value) and "free space" in str(error.value)
-    (step, path), = trainer.checkpoints(run_dir.checkpoints_dir)
+    (step, path), = runs.checkpoints(run_dir.checkpoints_dir)
     assert step == 4 and verify_sums(path) == []
     train_model(replace(run, resume=str(run_dir.path)), load_base(run, tiny_data.table), tiny_data, run_dir, helpers.quiet)
-    assert [step for step, _ in trainer.checkpoints(run_dir.checkpoints_dir)] == [4, 8]
+    assert [step for step, _ in runs.checkpoints(run_dir.checkpoints_dir)] == [4, 8]
 
 
 def fit_table(run, table, folder):

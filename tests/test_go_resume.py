@@ -6,7 +6,7 @@ import pytest
 from protrek_nb import go
 from protrek_nb.core import read_json, read_table, sha256_file
 from protrek_nb.toy.terms import load_terms, toy_obo_path
-from protrek_nb.training.trainer import checkpoints
+from protrek_nb.runs import checkpoints
 
 
 def test_a_resumed_run_ends_with_the_same_bits(tmp_path):

@@ -9,7 +9,7 @@ from protrek_nb.go.ontology import Ontology
 from protrek_nb.go.terms import TermText
 from protrek_nb.models.tokens import AA_VOCAB, bert_tokenizer, esm_tokenizer, wordpiece_vocab
 from protrek_nb.toy.terms import load_terms, toy_obo_path
-from protrek_nb.training.trainer import checkpoints
+from protrek_nb.runs import checkpoints
 from transformers import BertConfig, BertModel, EsmConfig, EsmModel
 
 
@@ -36,7 +36,7 @@ def test_pretrained_encoders(tmp_path):
     run = go.GoRun(name="both", data=data, ontology=str(toy_obo_path()), encoder=str(protein), text=str(text), preset="yaml", curriculum=False, epochs=2, batch_size=16, replicates=2)
     with helpers.runs_in(tmp_path): run_dir = go.fit(run, report=helpers.quiet)
     rates = {round(group["initial_lr"], 9) for group in torch.load(checkpoints(run_dir.checkpoints_dir)[-1][1] / "optimizer.pt", weights_only=True)["param_groups"] if group["params"]}
-    assert rates == {run.recipe.learning_rate, run.text_learning_rate}
+    assert rates == {run.chosen.learning_rate, run.text_learning_rate}
     trace = read_table(run_dir.path / "trace.csv")
     assert trace.k_hard.nunique() == 1 and trace.n_in_batch.iloc[0] > 0 == trace.n_in_batch.iloc[-1] and trace.n_sibling.iloc[0] == 0 < trace.n_sibling.iloc[-1]
     predicted = go.predict_terms(data, run_dir.path, top=3)
@@ -54,4 +54,4 @@ def test_small_tables(tmp_path):
     metrics = go.measure_go(found, system.student, store, proteins, 2)
     assert metrics["skipped"] == ["unseen terms", "both"] and {r["question"] for r in metrics["questions"]} == {"unseen proteins"}
     found.table.loc[found.at("valid"), "split"] = "test"
-    with pytest.raises(ValueError, match="0 validation proteins"): go.validator(found, store, proteins)
+    with pytest.raises(ValueError, match="0 validation proteins"): go.term_validation(found, store, proteins)

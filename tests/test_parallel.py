@@ -6,7 +6,8 @@ import torch
 from safetensors.torch import load_file
 
 import helpers
-from protrek_nb.training import trainer
+from protrek_nb.runs import checkpoints
+from protrek_nb.training import twins
 from protrek_nb.core import read_json, verify_sums
 from protrek_nb.training.recipes import Recipe
 
@@ -39,7 +40,7 @@ def test_two_processes_equal_one(name, tiny_run, tiny_data, tmp_path):
     "Losses, gradients and weights of three steps agree to 1e-6, with unequal numbers of strings in the two processes."
     recipe, found = RECIPE_OF[name], tiny_data.part("train")
     found = replace(found, pairs=found.pairs.head(27 // 2))
-    plan = trainer.BatchPlan(found.pairs, trainer.replay_rows(found.table), recipe, 1, seed=3)
+    plan = twins.TwinPlan(found.pairs, twins.replay_rows(found.table), recipe, 1, seed=3)
     assert len(plan) == 3 and any(len(plan[i].sequences) % 2 for i in range(3)), "some batch must divide unevenly"
     assert_same_steps(tiny_run, recipe, found, tmp_path)
 
@@ -60,7 +61,7 @@ def test_a_process_without_texts_goes_back_with_the_others(tiny_run, tiny_data, 
     "All rows have one text, so the second process has none to encode: it still takes part in every exchange, and the steps are those of one process."
     recipe, found = Recipe(triplet=1, both_directions=False, batch_size=8, learning_rate=0.5), tiny_data.part("train")
     found = replace(found, pairs=found.pairs.head(24).assign(anchor_text="Binds zinc.", hard_neg_text="Binds zinc."))
-    plan = trainer.BatchPlan(found.pairs, trainer.replay_rows(found.table), recipe, 1, seed=3)
+    plan = twins.TwinPlan(found.pairs, twins.replay_rows(found.table), recipe, 1, seed=3)
     assert len(plan) == 3 and all(len(plan[i].texts) == 1 for i in range(3))
     assert_same_steps(tiny_run, recipe, found, tmp_path)
 
@@ -78,7 +79,7 @@ def test_a_whole_run_in_two_processes(tiny_run, tmp_path):
     alone = helpers.fit(run, tmp_path / "one")
     assert [p.name for p in (tmp_path / "two").iterdir()] == ["tiny"]
     folder = tmp_path / "two" / "tiny"
-    (step, newest), = trainer.checkpoints(folder / "checkpoints")
+    (step, newest), = checkpoints(folder / "checkpoints")
     assert step == 4 and verify_sums(newest) == []
     assert (folder / "log.txt").read_text().count("epoch   1/1") == 1, "one process speaks"
     left, right = (read_json(f / "metrics.json") for f in (folder, alone.path))

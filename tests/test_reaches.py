@@ -7,10 +7,10 @@ import torch
 
 import helpers
 from protrek_nb import train
-from protrek_nb.training import trainer
 from protrek_nb.core import RunDir
 from protrek_nb.training.recipes import Recipe, RECIPES
-from protrek_nb.training.trainer import BatchPlan, TwinTrainer, arguments, replay_rows
+from protrek_nb.runs import checkpoints
+from protrek_nb.training.twins import TwinPlan, TwinTrainer, embed, replay_rows
 
 BASE = Recipe(twin=1, general=1, twin_share_start=0.5, twin_share_end=0.5, batch_size=12, learning_rate=1e-3)
 FOLLOWED = set()  # fields that some test here follows
@@ -35,21 +35,21 @@ def base(tiny_run, tiny_data):
 
 
 def plan_of(part, epochs=1, **changes):
-    return BatchPlan(part.pairs, replay_rows(part.table), replace(BASE, **changes), epochs, seed=0)
+    return TwinPlan(part.pairs, replay_rows(part.table), replace(BASE, **changes), epochs, seed=0)
 
 
 def trainer_of(part, model, folder, epochs=1, teacher=None, sgd=False, **changes):
     "Make a trainer as `train_model` does."
     plan = plan_of(part, epochs, **changes)
-    args = arguments(plan.recipe, plan, epochs, folder, seed=0)
-    if sgd: args.optim = "sgd"
-    return TwinTrainer(model, plan, args, lambda model: dict(score=0.0), teacher, helpers.quiet)
+    return TwinTrainer(model, plan, folder, lambda model: dict(score=0.0), teacher, helpers.quiet, **(dict(optim="sgd") if sgd else {}))
 
 
 def first_loss(part, model, folder, **changes):
     "The loss of the first batch and its embeddings."
     loop = trainer_of(part, model, folder, **changes)
-    with torch.no_grad(): loss, embeddings = loop.compute_loss(model, dict(batch=loop.plan[0]), return_outputs=True)
+    with torch.no_grad():
+        loss = loop.compute_loss(model, dict(batch=loop.plan[0]))
+        embeddings, _ = embed(model, loop.plan[0], loop.recipe.structure)
     return float(loss), embeddings, loop.sums
 
 
@@ -214,7 +214,7 @@ def test_structure_that_is_not_there(part):
     table = part.table.assign(structure_3di=[""] + part.table.structure_3di.tolist()[1:])
     for lacking in (table, table.drop(columns="structure_3di")):
         with pytest.raises(ValueError, match="training proteins have none: complete the column structure_3di"):
-            BatchPlan(part.pairs, replay_rows(lacking), replace(BASE, structure=True), 1, seed=0)
+            TwinPlan(part.pairs, replay_rows(lacking), replace(BASE, structure=True), 1, seed=0)
 
 
 @follows("lora_rank")
@@ -239,9 +239,9 @@ def test_lora_rank(tiny_run, tiny_data, base, tmp_path, monkeypatch):
 def test_checkpoints(changes, scores, saved, kept, tiny_run, tiny_data, base, tmp_path, monkeypatch):
     "What is saved, when a run stops, and which checkpoint it ends with."
     given = iter(scores)
-    monkeypatch.setattr(train, "validator", lambda part: lambda model: dict(score=next(given)))
+    monkeypatch.setattr(train, "twin_validation", lambda part: lambda model: dict(score=next(given)))
     model, run_dir = trained(replace(tiny_run, epochs=5), tiny_data, base(), tmp_path, monkeypatch, **changes)
-    assert [step for step, _ in trainer.checkpoints(run_dir.checkpoints_dir)] == saved
+    assert [step for step, _ in checkpoints(run_dir.checkpoints_dir)] == saved
     wanted = helpers.load_file(run_dir.checkpoints_dir / f"checkpoint-{kept}" / "model.safetensors")
     assert helpers.differences({n: v for n, v in model.state_dict().items() if n in wanted}, wanted) == []
 
@@ -269,21 +269,21 @@ def test_tensorboard_reaches_the_run_folder(tiny_run, tiny_data, base, tmp_path)
 
 def test_text_difference_reaches_the_miner(tiny_run, tiny_table):
     "The mining report names the text difference that was asked for."
-    told = {kind: str(train.prepare(replace(tiny_run, text_difference=kind), tiny_table).mined) for kind in ("grounded", "tfidf_corpus")}
+    told = {kind: str(replace(tiny_run, text_difference=kind).prepare(tiny_table).mined) for kind in ("grounded", "tfidf_corpus")}
     assert "grounded" in told["grounded"] and "tfidf_corpus" in told["tfidf_corpus"]
 
 
 def test_max_identity_reaches_split_and_certificate(tiny_run, tiny_table):
     "The certificate is for the identity that was asked for."
-    assert train.prepare(replace(tiny_run, max_identity=0.4), tiny_table).certificate["threshold"] == 0.4
+    assert replace(tiny_run, max_identity=0.4).prepare(tiny_table).certificate["threshold"] == 0.4
 
 
 def test_seed_reaches_split_batches_and_model(tiny_run, tiny_table):
     "Another seed is another split, other batches, other weights; the same seed is the same."
     def made(seed):
         run = replace(tiny_run, seed=seed)
-        found = train.prepare(run, tiny_table)
-        rows = BatchPlan(found.part("train").pairs, replay_rows(found.part("train").table), run.chosen, 1, run.seed).rows(0)
+        found = run.prepare(tiny_table)
+        rows = TwinPlan(found.part("train").pairs, replay_rows(found.part("train").table), run.chosen, 1, run.seed).rows(0)
         return found.table.split.tolist(), [row["anchor_id"] for row in rows], train.load_base(run, tiny_table).sequence.out.weight
     (split, rows, weight), (again, rows_again, weight_again), (other, rows_other, weight_other) = made(42), made(42), made(7)
     assert split == again and rows == rows_again and torch.equal(weight, weight_again)

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import helpers
-from protrek_nb import train
-from protrek_nb.training import trainer
+from protrek_nb import runs, train
+from protrek_nb.training import twins
 from protrek_nb.core import RunDir, read_json, read_table, verify_sums, write_table
 
 
@@ -43,7 +43,7 @@ def test_a_killed_run_goes_on_bit_by_bit(moment, tiny_run, whole, tmp_path):
     assert helpers.finish(helpers.start(helpers.fit_until, moment, tiny_run, tmp_path)) == [-signal.SIGKILL], "the run was not killed: the moment never came"
     folder = tmp_path / "tiny"
     assert not (folder / "metrics.json").exists(), "an unfinished run must not look finished"
-    assert [verify_sums(path) for _, path in trainer.checkpoints(folder / "checkpoints") if _ >= 8] in ([], [[]], [[], []]), "what has a name is complete"
+    assert [verify_sums(path) for _, path in runs.checkpoints(folder / "checkpoints") if _ >= 8] in ([], [[]], [[], []]), "what has a name is complete"
     assert_same(go_on(tiny_run, folder), whole)
 
 
@@ -52,7 +52,7 @@ def test_a_damaged_checkpoint_is_passed_over(tiny_run, whole, tmp_path):
     folder = tmp_path / "tiny"
     shutil.copytree(whole.path, folder)
     (folder / "metrics.json").unlink()
-    step, newest = trainer.checkpoints(folder / "checkpoints")[-1]
+    step, newest = runs.checkpoints(folder / "checkpoints")[-1]
     spoil(newest / "model.safetensors")
     resumed = go_on(tiny_run, folder)
     log = resumed.log_path.read_text()
@@ -75,7 +75,7 @@ def test_a_damaged_best_checkpoint_is_not_used(tiny_run, tiny_data, tmp_path, mo
         score = next(scores)
         if score == 0.6: spoil(run_dir.checkpoints_dir / "checkpoint-4" / "model.safetensors")
         return dict(score=score)
-    monkeypatch.setattr(train, "validator", lambda part: validate)
+    monkeypatch.setattr(train, "twin_validation", lambda part: validate)
     run_dir = RunDir.create("tiny", tmp_path)
     with pytest.raises(ValueError, match="checkpoint-4.*content has changed"):
         train.train_model(tiny_run, train.load_base(tiny_run, tiny_data.table), tiny_data, run_dir, helpers.quiet)
@@ -102,13 +102,13 @@ def test_a_run_goes_on_only_with_its_own_data(tiny_run, tiny_table, tmp_path):
 def test_an_early_stop_is_remembered(tiny_run, tiny_data, tmp_path, monkeypatch):
     "A run that stopped early and is killed before its evaluation does not train on when resumed."
     monkeypatch.setitem(helpers.RECIPES, "tiny", replace(helpers.RECIPES["tiny"], patience=1))
-    monkeypatch.setattr(train, "validator", lambda part: lambda model: dict(score=0.5))
+    monkeypatch.setattr(train, "twin_validation", lambda part: lambda model: dict(score=0.5))
     run, run_dir = replace(tiny_run, epochs=5), RunDir.create("tiny", tmp_path)
     stopped = train.train_model(run, train.load_base(run, tiny_data.table), tiny_data, run_dir, helpers.quiet)
-    steps = [step for step, _ in trainer.checkpoints(run_dir.checkpoints_dir)]
+    steps = [step for step, _ in runs.checkpoints(run_dir.checkpoints_dir)]
     assert steps == [4, 8], "no better score after epoch 1: the run stops after epoch 2"
     again = train.train_model(replace(run, resume=str(run_dir.path)), train.load_base(run, tiny_data.table), tiny_data, run_dir, helpers.quiet)
-    assert [step for step, _ in trainer.checkpoints(run_dir.checkpoints_dir)] == steps
+    assert [step for step, _ in runs.checkpoints(run_dir.checkpoints_dir)] == steps
     assert helpers.differences(dict(stopped.state_dict()), dict(again.state_dict())) == []
 
 
@@ -121,7 +121,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(name, where, tiny_run, tiny_dat
     before = {n: p.detach().clone() for n, p in model.named_parameters() if n != where}
     with pytest.raises(FloatingPointError) as error: train.train_model(run, model, tiny_data, run_dir, helpers.quiet)
     assert f"step 0: {name}" in str(error.value) and "is not finite" in str(error.value)
-    first = trainer.BatchPlan(tiny_data.part("train").pairs, trainer.replay_rows(tiny_data.part("train").table), run.chosen, run.epochs, run.seed)[0]
+    first = twins.TwinPlan(tiny_data.part("train").pairs, twins.replay_rows(tiny_data.part("train").table), run.chosen, run.epochs, run.seed)[0]
     assert all(row in str(error.value) for row in first.names)
-    assert trainer.checkpoints(run_dir.checkpoints_dir) == []
+    assert runs.checkpoints(run_dir.checkpoints_dir) == []
     assert all(torch.equal(p, before[n]) for n, p in model.named_parameters() if n in before)

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import typer
 
 from .model import BindingModel, Lora
 from .training import Training, predict_rows
@@ -33,8 +32,7 @@ from .prototypes import SiteLossSettings, prototype_loss
 from ..training.recipes import Optimisation
 from ..metrics.residues import area_gain, high_recall_area, site_table
 from ..data.tables import read_proteins
-from ..train import command, open_run
-from ..training.trainer import wait_for_all, world
+from ..runs import open_run, process_rank, wait_for_all
 from ..models.views import aligned_views, draw_context, read_a3m, with_context
 
 # %% ../../nbs/10_binding.ipynb #c006
@@ -228,7 +226,7 @@ def fit(
     report=print,   # called with one line for each epoch
 ) -> RunDir:        # the finished run folder
     "Read, fold, train, judge; return the run folder."
-    run_dir, found, main = open_run(run), load_binding(run), world()[0] == 0
+    run_dir, found, main = open_run(run), load_binding(run), process_rank()[0] == 0
     def say(line):
         if not main: return
         with open(run_dir.path / "training.log", "a", encoding="utf-8") as file: file.write(f"{line}\n")
@@ -236,7 +234,7 @@ def fit(
     if main:
         save_params(run_dir, run, **data_sums(found, run))
         write_json(run_dir.certificate_path, found.certificate)
-        write_table(run_dir.rejected_path, pd.DataFrame(found.rejected, columns=["file", "record", "value", "reason"]))
+        write_table(run_dir.rejected_path, pd.DataFrame(found.rejected, columns=["file", "row", "column", "value", "reason"]))
     found = replace(found, train=with_contexts(found.train, run), test=with_contexts(found.test, run))
     say(say_contexts(found.train, run))
     oof = pd.concat([run_fold(k, found.train, run.training, run_dir.path, say) for k in range(1, run.folds + 1)], ignore_index=True)
@@ -353,6 +351,3 @@ def plot_judged(
 def _patch(colour):
     from matplotlib.patches import Patch
     return Patch(color=colour)
-
-# %% ../../nbs/10_binding.ipynb #c050
-if __name__ == "__main__" and "__file__" in globals(): typer.run(command(BindingRun, fit))

@@ -23,7 +23,7 @@ from .baseline import window_by_ion
 from ..metrics.residues import best_site_threshold, decision_rates
 from ..splits.components import components, deal
 from .chains import flat_labels
-from ..training.trainer import wait_for_all, world
+from ..runs import process_rank, wait_for_all
 
 # %% ../../nbs/binding/folds.ipynb #c008
 def deal_chains(
@@ -123,7 +123,7 @@ def run_fold(
     train, valid, reported = inner_split(table, fold, training.seed)
     model, record = train_binding(train, valid, replace(training, seed=training.seed + fold), folder, lambda line: report(f"fold {fold}  {line}"))
     thresholds, found = choose_thresholds(valid, predict_chains(model, valid)), predict_chains(model, reported)
-    if world()[0] == 0:
+    if process_rank()[0] == 0:
         out = long_table(reported, probability=found, baseline=window_by_ion(pd.concat([train, valid]), reported)).assign(fold=fold)
         out["threshold"] = out.ion.map(thresholds)
         leave_fold(folder, model, record, thresholds, out)

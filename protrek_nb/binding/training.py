@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Training', 'deal_batches', 'BindingBatch', 'BindingPlan', 'pretrain', 'strings_of', 'set_prototypes', 'make_model',
-           'gather_parts', 'predict_rows', 'predict_chains', 'validator', 'BindingTrainer', 'train_binding']
+           'predict_rows', 'predict_chains', 'validator', 'BindingTrainer', 'train_binding']
 
 # %% ../../nbs/binding/training.ipynb #c004
 import math
@@ -14,21 +14,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-import torch.distributed as dist
-from torch.utils.data import Dataset
 from transformers.trainer_utils import set_seed as seed_everything
 
 from ..models.backbone import Backbone, load_backbone
 from .model import BindingModel, Lora
-from ..core import find_path
+from ..core import find_path, patch_to
 from ..losses import weighted_sum
 from ..model import default_device, evaluating
 from .prototypes import SiteLossSettings, site_losses, make_prototype, masked_lm
 from ..training.recipes import Optimisation
 from ..metrics.residues import recall_areas
 from .chains import flat_labels
-from ..train import history
-from ..training.trainer import TwinTrainer, arguments, best_checkpoint, newest_checkpoint, set_dropout, world
+from ..runs import best_checkpoint, gather_lists, history, newest_checkpoint, process_rank
+from ..training.trainer import BatchPlan, PlannedTrainer, set_dropout
 from ..models.views import Views, aligned_views, label_rows, plain_view
 
 # %% ../../nbs/binding/training.ipynb #c008
@@ -79,7 +77,7 @@ class BindingBatch:
     label_BR: torch.Tensor
     names: list
 
-class BindingPlan(Dataset):
+class BindingPlan(BatchPlan):
     "The batches of a run."
     def __init__(self,
         table:pd.DataFrame, # chain_id, sequence, labels, ion; `context` (function of a generator, giving the string to read) where a chain has homologues
@@ -87,15 +85,13 @@ class BindingPlan(Dataset):
         training:Training,  # says the rest
     ):
         if not len(table): raise ValueError("there are no chains to train on")
-        self.table, self.backbone, self.training, self.recipe, self.epoch = table.reset_index(drop=True), backbone, training, training.recipe, 0
-        self.steps_per_epoch = sum(math.ceil(n / self.recipe.batch_size) for n in table.ion.value_counts())
-        self.steps = self.steps_per_epoch * training.epochs
+        self.table, self.backbone, self.training = table.reset_index(drop=True), backbone, training
+        steps = sum(math.ceil(n / training.recipe.batch_size) for n in table.ion.value_counts())
+        super().__init__(training.recipe, steps, training.epochs, training.seed)
         self.rule = backbone.rule(training.mask_rates)
 
-    def __len__(self): return self.steps_per_epoch
-
     def __getitem__(self, i):
-        (rank, n), seed = world(), (self.training.seed, self.epoch)
+        (rank, n), seed = process_rank(), (self.training.seed, self.epoch)
         rows = deal_batches(self.table.sequence.str.len(), self.table.ion, self.recipe.batch_size, seed)[i]
         part, rng = self.table.iloc[np.resize(rows, max(n, len(rows)))[rank::n]], np.random.default_rng((*seed, i, rank))
         views = aligned_views(self.tokens(part, rng), self.training.num_variants, rng, self.rule)
@@ -171,15 +167,6 @@ def make_model(
     return model
 
 # %% ../../nbs/binding/training.ipynb #c032
-def gather_parts(
-    part,     # what this process found; any list
-) -> list:    # of all processes
-    "Put lists of all processes together."
-    if world()[1] == 1: return list(part)
-    box = [None] * world()[1]
-    dist.all_gather_object(box, list(part))
-    return [x for found in box for x in found]
-
 def predict_rows(
     model:BindingModel, # knows the ions of the table
     table:pd.DataFrame, # sequence, ion
@@ -197,9 +184,9 @@ def predict_chains(
     table:pd.DataFrame, # sequence, ion
 ) -> list:              # for each row (L,) probabilities
     "Predict all chains, each process its share."
-    (rank, n), found = world(), [None] * len(table)
+    (rank, n), found = process_rank(), [None] * len(table)
     mine = list(range(len(table)))[rank::n]
-    for i, p_L in gather_parts(zip(mine, predict_rows(model, table, mine))): found[i] = p_L
+    for i, p_L in gather_lists(zip(mine, predict_rows(model, table, mine))): found[i] = p_L
     return found
 
 # %% ../../nbs/binding/training.ipynb #c035
@@ -217,18 +204,18 @@ def validator(
     return validate
 
 # %% ../../nbs/binding/training.ipynb #c038
-class BindingTrainer(TwinTrainer):
-    "The spine's trainer for binding models."
+class BindingTrainer(PlannedTrainer):
+    "The trainer for binding models."
     def __init__(self,
         model:BindingModel, # with prototypes
         plan:BindingPlan,   # batches
-        args,               # as `trainer.arguments` makes them
+        folder,             # the run's `checkpoints/`
         validate,           # from `validator`
         report=print,       # called with one line for each epoch
     ):
         self.objective = plan.training.objective
         if model.scoring_temperature != self.objective.scoring_temperature: raise ValueError(f"the model scores with the temperature {model.scoring_temperature} and would learn with {self.objective.scoring_temperature}: one is needed")
-        super().__init__(model, plan, args, validate, None, report)
+        super().__init__(model, plan, folder, validate, report)
         for name, part in model.named_modules():
             if ".lora_dropout." in name: part.p = model.lora.dropout
 
@@ -240,17 +227,14 @@ class BindingTrainer(TwinTrainer):
         self.model.counts = saved.counts
 
 # %% ../../nbs/binding/training.ipynb #c039
-def _binding_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-    batch = inputs["batch"]
+@patch_to(BindingTrainer)
+def losses(self, model, batch): # dict of named terms
+    "Compare the views of a batch with the prototypes, the labels and each other."
     views, label_BR = batch.views.to(self.args.device), batch.label_BR.to(self.args.device)
     states, lm_logits = model(views, batch.ion)
     terms, seen = site_losses(states, views, label_BR, self.model.prototype(batch.ion), self.objective, lm_logits)
-    loss = weighted_sum(terms, self.objective.weights)
-    self.account(dict(terms, loss=loss), batch.names)
-    for name, value in seen.items(): self.sums.setdefault(name, []).append(float(value))
-    return (loss, states) if return_outputs else loss
-
-BindingTrainer.compute_loss = _binding_loss
+    self.record(**seen)
+    return dict(terms, loss=weighted_sum(terms, self.objective.weights))
 
 # %% ../../nbs/binding/training.ipynb #c040
 def train_binding(
@@ -266,7 +250,7 @@ def train_binding(
     point = newest_checkpoint(folder, report)
     model = make_model(train, training, report)
     plan = BindingPlan(train, model.backbone, training)
-    trainer = BindingTrainer(model, plan, arguments(training.recipe, plan, training.epochs, folder, training.seed), validate, report)
+    trainer = BindingTrainer(model, plan, folder, validate, report)
     if point: report(f"resuming from {point.name}")
     trainer.train(resume_from_checkpoint=point and str(point))
     best = best_checkpoint(folder, trainer.state.best_global_step if training.recipe.keep == "best" else plan.steps)

@@ -25,7 +25,6 @@ def _why_not(sequence):
     if len(sequence) >= 60 and set("ACGT") <= set(sequence.upper()) <= set("ACGTN"): return "looks like DNA: translate it first"
     return ""
 
-# %% ../../nbs/data/checks.ipynb #c007
 def check_sequence(
     raw: str,    # a cell
 ) -> tuple:      # (sequence in upper case, reason or "", set of what was changed: lower_case, stop_removed, blanks_removed)

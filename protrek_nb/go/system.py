@@ -16,19 +16,20 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
-from torch.utils.data import Dataset
-from transformers import TrainerCallback
+from transformers import Trainer, TrainerCallback
 
-from .annotations import TermCollator, pad_residues
+from .annotations import TermCollator
+from ..models.batches import pad_residues
 from .attention import mining_query
 from .candidates import BatchBuilder
-from ..core import read_json, read_table, write_json, write_table
+from ..core import patch_to, read_json, read_table, write_json, write_table
 from ..model import evaluating
 from .objectives import Teacher, TermTargets, ancestors_among, hierarchy_pairs, term_losses
 from ..training.recipes import Optimisation
 from .terms import GoTextStore, term_encoder
 from ..models.tokens import plan_batches
-from ..training.trainer import TwinTrainer
+from ..runs import process_rank
+from ..training.trainer import BatchPlan, PlannedTrainer
 from .vectors import VectorResources
 
 # %% ../../nbs/go/system.ipynb #c008
@@ -74,7 +75,8 @@ class TextReader(nn.Module):
 class Student(nn.Module):
     "A reader of texts and a model of proteins."
     def __init__(self, reader, model): super().__init__(); self.reader, self.model = reader, model
-    def forward(self, residues_BLD, mask_BL, ids_TL, ids_mask_TL, candidate_BK=None): return self.model(residues_BLD, mask_BL, self.reader(ids_TL, ids_mask_TL), candidate_BK)
+    def forward(self, residues_BLD, mask_BL, ids_TL, ids_mask_TL, candidate_BK=None):
+        return self.model(residues_BLD, mask_BL, self.reader(ids_TL, ids_mask_TL), candidate_BK)
     def terms(self, ids_TL, ids_mask_TL): return self.model.terms(self.reader(ids_TL, ids_mask_TL))
 
 class TermVector(nn.Module):
@@ -91,7 +93,7 @@ class GoSystem(nn.Module):
     def forward(self, *batch): return self.student(*batch)
 
 # %% ../../nbs/go/system.ipynb #c019
-class ProteinPlan(Dataset):
+class ProteinPlan(BatchPlan):
     "The batches of a run: proteins in a new order in each epoch."
     def __init__(self,
         proteins,            # `ProteinTerms` of the training split
@@ -99,49 +101,48 @@ class ProteinPlan(Dataset):
         epochs:int,          # of the run
         seed:int,            # of the order
     ):
-        self.proteins, self.recipe, self.seed, self.epoch, self.collate = proteins, recipe, seed, 0, TermCollator(proteins)
-        self.steps_per_epoch = -(-len(proteins) // recipe.batch_size)
-        self.steps = self.steps_per_epoch * epochs
-
-    def __len__(self): return self.steps_per_epoch
+        super().__init__(recipe, -(-len(proteins) // recipe.batch_size), epochs, seed)
+        self.proteins, self.collate = proteins, TermCollator(proteins)
 
     def __getitem__(self, i):
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(len(self.proteins))
-        return self.collate(self.proteins.__getitems__(order[i * self.recipe.batch_size:(i + 1) * self.recipe.batch_size].tolist()))
+        (rank, n), size = process_rank(), self.recipe.batch_size
+        rows = np.random.default_rng((self.seed, self.epoch)).permutation(len(self.proteins))[i * size:(i + 1) * size]
+        return self.collate(self.proteins.__getitems__(np.resize(rows, max(n, len(rows)))[rank::n].tolist()))
 
 # %% ../../nbs/go/system.ipynb #c021
-class GoTrainer(TwinTrainer):
-    "The spine's trainer for proteins and terms."
+class GoTrainer(PlannedTrainer):
+    "The trainer for proteins and terms."
     def __init__(self,
         system,              # GoSystem
         plan,                # ProteinPlan
-        args,                # as `trainer.arguments` makes them
+        folder,              # the run's `checkpoints/`
         validate,            # function of the student giving a dict of numbers, `score` among them
         store:GoTextStore,   # texts, and the phases
         builder:BatchBuilder,# the miner; its resources are kept current here
         weights,             # GoWeights
-        report=print,        # called with one line for each epoch, and for each reload
+        say=print,           # called with one line for each epoch, and for each reload
         text_learning_rate=None, # of a pretrained text encoder; None: that of all else
     ):
-        self.store, self.builder, self.weights, self.traces, self.behind, self.text_learning_rate = store, builder, weights, [], False, text_learning_rate
+        self.store, self.builder, self.weights, self.text_learning_rate = store, builder, weights, text_learning_rate
+        self.traces, self.behind = [], False
         self.ancestors = store.writer.ontology.ancestor_matrix
-        super().__init__(system, plan, args, lambda model: validate(model.student), None, report)
+        super().__init__(system, plan, folder, lambda model: validate(model.student), say)
         self.encode = term_encoder(store, TermVector(system.student))
         self.add_callback(KeepCurrent(self))
 
 # %% ../../nbs/go/system.ipynb #c023
-def _create_optimizer(self, *args):
+@patch_to(GoTrainer)
+def create_optimizer(self, *args):
     "Make the optimiser; the weights of a text encoder get their own learning rate."
-    optimizer, encoder = TwinTrainer.create_optimizer(self, *args), getattr(self.model.student.reader, "encoder", None)
+    optimizer = Trainer.create_optimizer(self, *args)
+    encoder = getattr(self.model.student.reader, "encoder", None)
     if encoder is None or self.text_learning_rate is None: return optimizer
     theirs = set(encoder.parameters())
     for group in list(optimizer.param_groups):
-        mine = [p for p in group["params"] if p in theirs]
+        of_encoder = [p for p in group["params"] if p in theirs]
         group["params"] = [p for p in group["params"] if p not in theirs]
-        if mine: optimizer.add_param_group(dict({k: v for k, v in group.items() if k != "params"}, params=mine, lr=self.text_learning_rate))
+        if of_encoder: optimizer.add_param_group(dict({k: v for k, v in group.items() if k != "params"}, params=of_encoder, lr=self.text_learning_rate))
     return optimizer
-
-GoTrainer.create_optimizer = _create_optimizer
 
 # %% ../../nbs/go/system.ipynb #c024
 class KeepCurrent(TrainerCallback):
@@ -153,7 +154,8 @@ class KeepCurrent(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs): self.trainer.model.teacher.update(self.trainer.model.student)
 
 # %% ../../nbs/go/system.ipynb #c025
-def _reload(self,
+@patch_to(GoTrainer)
+def reload(self,
     epoch:int, # that begins
     step:int,  # optimiser steps done
 ):
@@ -161,71 +163,69 @@ def _reload(self,
     resources, phase = self.builder.resources, self.store.phases.current(epoch)
     if resources.index is not None and phase == self.store.phase and not self.behind:
         entry = resources.refresh(step=step)
-        return self.report(f"epoch {epoch}: refreshed {entry.get('rows', 0)} terms seen since the last refresh, mean drift {entry.get('drift_mean', 0):.3f}")
+        seen, drift = entry.get("rows", 0), entry.get("drift_mean", 0)
+        return self.say(f"epoch {epoch}: refreshed {seen} terms seen since the last refresh, mean drift {drift:.3f}")
     change = self.store.update_phase_and_tokenize(phase)
     entry = resources.set_backends(self.encode, step=step, reason=f"phase {phase}")
     self.behind = not entry["ok"]  # the vectors are of older texts: the next epoch tries again
-    if self.behind: return self.report(f"epoch {epoch}: phase {phase}: {change['changed']} texts changed, but no new vectors: {entry['problem']}. Tried again at the next epoch")
-    self.report(f"epoch {epoch}: phase {phase}: {change['changed']} texts changed; cache, bank and index made anew for {len(resources)} terms")
-
-GoTrainer.reload = _reload
+    made = f"; cache, bank and index made anew for {len(resources)} terms"
+    failed = f", but no new vectors: {entry.get('problem')}. Tried again at the next epoch"
+    self.say(f"epoch {epoch}: phase {phase}: {change['changed']} texts changed{failed if self.behind else made}")
 
 # %% ../../nbs/go/system.ipynb #c027
-def _here(self, *tensors): "Move tensors to where the model is."; return [x.to(self.args.device) for x in tensors]
-
-GoTrainer.here = _here
+@patch_to(GoTrainer)
+def to_device(self, *tensors): "Move tensors to where the model is."; return [x.to(self.args.device) for x in tensors]
 
 # %% ../../nbs/go/system.ipynb #c028
-def _mine(self, batch):
+@patch_to(GoTrainer)
+def choose_candidates(self, batch):
     "Choose candidates with the weights as they are."
     local_BP = pad_sequence(batch.pos_local, batch_first=True)
     weight_BP = pad_sequence([torch.from_numpy(weights) for weights in batch.pos_weights], batch_first=True)
-    with torch.no_grad(): seen = self.model.student(*self.here(batch.residues_BLD, batch.mask_BL, *self.store.batch(batch.terms_G), local_BP))
+    fed = self.to_device(batch.residues_BLD, batch.mask_BL, *self.store.batch(batch.terms_G), local_BP)
+    with torch.no_grad(): seen = self.model.student(*fed)
     candidates = self.builder.build(batch, self.state.global_step, mining_query(seen.protein_BTZ.cpu(), weight_BP))
     self.traces.append(candidates.trace)
     return candidates
 
-GoTrainer.mine = _mine
-
 # %% ../../nbs/go/system.ipynb #c029
-def _known(self, batch, candidates, inputs):
+@patch_to(GoTrainer)
+def batch_facts(self, batch, candidates, inputs):
     "Collect what the objectives need to know of a batch."
     teacher_BK, pairs = self.model.teacher(*inputs).score_BT if self.weights.distill else None, None
-    if self.weights.hierarchy: pairs = hierarchy_pairs(ancestors_among(self.ancestors, candidates.terms_T), candidates.local_BK, candidates.mask_BK)
-    weight_BK, mask_BK, residue_mask_BL = self.here(candidates.weight_BK, candidates.mask_BK, batch.mask_BL)
+    if self.weights.hierarchy:
+        pairs = hierarchy_pairs(ancestors_among(self.ancestors, candidates.terms_T), candidates.local_BK, candidates.mask_BK)
+    weight_BK, mask_BK, residue_mask_BL = self.to_device(candidates.weight_BK, candidates.mask_BK, batch.mask_BL)
     return TermTargets(weight_BK, mask_BK, residue_mask_BL, None if pairs is None else pairs.to(mask_BK.device), teacher_BK)
 
-GoTrainer.known = _known
-
 # %% ../../nbs/go/system.ipynb #c030
-def _go_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-    batch = inputs["batch"]
-    candidates = self.mine(batch)
-    fed = self.here(batch.residues_BLD, batch.mask_BL, *self.store.batch(candidates.terms_T), candidates.local_BK)
-    out = model(*fed)
-    terms = term_losses(out, self.known(batch, candidates, fed), self.weights)
-    self.account(terms, batch.protein_ids)
-    return (terms["loss"], out) if return_outputs else terms["loss"]
+@patch_to(GoTrainer)
+def losses(self, model, batch): # dict of named terms
+    "Choose candidates for the batch, and compute the terms that have a weight."
+    candidates = self.choose_candidates(batch)
+    fed = self.to_device(batch.residues_BLD, batch.mask_BL, *self.store.batch(candidates.terms_T), candidates.local_BK)
+    return term_losses(model(*fed), self.batch_facts(batch, candidates, fed), self.weights)
 
-GoTrainer.compute_loss = _go_loss
+@patch_to(GoTrainer)
+def names_of(self, batch): return batch.protein_ids
 
 # %% ../../nbs/go/system.ipynb #c032
-def _save_more(self, folder):
+@patch_to(GoTrainer)
+def save_more(self, folder):
     "Write vectors, phase and trace."
     save_file(self.builder.resources.state_dict(), folder / "resources.safetensors")
     write_json(folder / "phase.json", dict(phase=self.store.phase, behind=self.behind))
     write_table(folder / "trace.csv", pd.DataFrame(self.traces))
 
+@patch_to(GoTrainer)
 def _load_from_checkpoint(self, folder, model=None):
     "Read them again, after the weights."
-    TwinTrainer._load_from_checkpoint(self, folder, model)
+    Trainer._load_from_checkpoint(self, folder, model)
     kept = read_json(Path(folder) / "phase.json")
     self.store.update_phase_and_tokenize(kept["phase"])
     self.behind = kept.get("behind", False)
     self.builder.resources.load_state_dict(load_file(Path(folder) / "resources.safetensors"), self.encode)
     self.traces = read_table(Path(folder) / "trace.csv").to_dict("records")
-
-GoTrainer.save_more, GoTrainer._load_from_checkpoint = _save_more, _load_from_checkpoint
 
 # %% ../../nbs/go/system.ipynb #c034
 def score_proteins(

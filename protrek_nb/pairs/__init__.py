@@ -20,7 +20,7 @@ from ..core import RunDir, find_path, hash_table, parse_parameters, project_path
 from .heads import HeadConfig, PairClassifier
 from .isolates import make_pairs, metadata_names, read_dscript, read_isolates, read_pipr, sequence_id
 from ..model import default_device
-from .features import Slot, SlotNorm, canonical, embed_means, features
+from .features import Slot, SlotNorm, embed_means, features, order_pairs
 from .controls import by_matching, control_scores, judge_scores, leak_audit
 from .splits import WAYS, split_pairs
 from ..splits.certificate import certify
@@ -50,7 +50,7 @@ class PairRun:
     dropout: float = 0.0             # share of activations that training hides
     epochs: int = 30                 # passes over the training pairs
     batch_size: int = 64             # pairs in a batch
-    learning_rate: float = 3e-3      # of AdamW
+    learning_rate: float = 0.003     # of AdamW
     schedule: str = "cosine"         # constant, cosine, step, plateau
     class_weights: bool = False      # weigh positives by negatives / positives
     smoothing: float = 0.0           # share of the label spread over both classes
@@ -96,7 +96,7 @@ def load_pairs(
         isolates = read_isolates(paths[0])
         every = [c for c in isolates if c not in ("isolate_id", "segment", "sequence") and not (c == "date" and "year" in isolates)]
         pairs = make_pairs(isolates, run.ratio, every if run.match == "all" else [m.strip() for m in run.match.split(",") if m.strip()], seed=run.seed)
-    out = canonical(pairs)
+    out = order_pairs(pairs)
     out.attrs = pairs.attrs
     return out
 
@@ -109,7 +109,7 @@ def prepare(
     pairs:pd.DataFrame,   # of `load_pairs`
 ) -> Prepared:
     "Split the pairs, and look up what the head reads."
-    table = canonical(split_pairs(pairs, run.split, run.max_identity, seed=run.seed))
+    table = order_pairs(split_pairs(pairs, run.split, run.max_identity, seed=run.seed))
     rows = {s: table[table["split"] == s] for s in SPLITS}
     proteins = dict(zip([*table.a_id, *table.b_id], [*table.a_seq, *table.b_seq]))
     if run.head == "attention":
@@ -187,7 +187,7 @@ def _as_trained(run, pairs):
         if (empty := (pairs[side].isna() | (pairs[side].astype(str) == "")).to_numpy()).any():
             raise ValueError(f"row {int(np.flatnonzero(empty)[0])} of the pair table has an empty {side}: this head was trained on segments; a segment called NA that was read by pandas becomes empty: give keep_default_na=False")
     for side in "ab": check_proteins({f"in row {row}, {side}_seq": s for row, s in enumerate(pairs[f"{side}_seq"])})
-    return canonical(pairs[["a_seq", "b_seq", *sides]].assign(**{f"{side}_id": pairs[f"{side}_seq"].map(sequence_id) for side in "ab"}), by=("segment", "id"))
+    return order_pairs(pairs[["a_seq", "b_seq", *sides]].assign(**{f"{side}_id": pairs[f"{side}_seq"].map(sequence_id) for side in "ab"}), by=("segment", "id"))
 
 def score_pairs(
     run_dir,            # folder of a finished run
