@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import pandas as pd
 
-from .isolates import Ends, metadata_names, pair_key, tie, tied_pairs
+from .isolates import Ends, metadata_names, pair_key, tie_ends, tied_pairs
 from ..splits.components import SPLITS, components, deal, need_columns
 
 # %% ../../nbs/pairs/splits.ipynb #c011
@@ -115,7 +115,7 @@ def _tie_again(pairs, homes, kept, seed):
     for split in range(len(SPLITS)):
         a, b = (pairs[negative & ~kept & (home == split)] for home in homes)
         ends = Ends(a, b, match, blocked)
-        tied = tie(ends, rng)
+        tied = tie_ends(ends, rng)
         left += len(a) + len(b) - 2 * len(tied)
         if tied: made.append(tied_pairs(ends, tied).reindex(columns=pairs.columns).assign(split=SPLITS[split]))
     return pd.concat(made, ignore_index=True), left
