@@ -231,13 +231,13 @@ def _load_from_checkpoint(self, folder, model=None):
 def score_proteins(
     student,   # Student
     store,     # GoTextStore, in the phase to be read
-    proteins,  # TableResidues
+    proteins,  # Store
     ids,       # proteins
     rows=None, # terms, as rows of the ontology; None: all
     budget=32768, # residues that a padded block may hold; a longer protein is a block by itself
 ):             # (N, T) array of cosine / temperature
     "Score proteins against terms; like lengths are read together."
-    blocks = plan_batches([proteins.length[i] for i in ids], budget, overhead=budget)
+    blocks = plan_batches([proteins.lengths[i] for i in ids], budget, overhead=budget)
     with evaluating(student), torch.no_grad():
         terms = student.model.terms(term_encoder(store, student.reader)(range(len(store)) if rows is None else rows))
         device = terms.vector_TZ.device
