@@ -23,7 +23,8 @@ from ..model import default_device
 from .features import Slot, SlotNorm, features, order_pairs
 from .controls import by_matching, control_scores, judge_scores, leak_audit
 from . import splits
-from .splits import certify_pairs, split_pairs
+from .splits import split_pairs
+from ..splits.certificate import certify
 from ..models.residues import check_proteins
 from ..splits import components
 from ..splits.components import need_columns
