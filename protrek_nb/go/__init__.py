@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['RECIPE', 'SWITCHES', 'GoRun', 'make_texts', 'make_system', 'make_miner', 'term_validation', 'measure_go',
-           'load_student', 'predict_terms', 'Ontology', 'ResidueStore', 'GoTextStore', 'VectorResources',
-           'BatchBuilder']
+           'load_student', 'predict_terms', 'Ontology', 'Store', 'GoTextStore', 'VectorResources', 'BatchBuilder']
 
 # %% ../../nbs/08_go.ipynb #c005
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from .attention import GoModel, GoModelConfig
 from .candidates import BatchBuilder, miner_curriculum
 from ..core import RunDir, find_path, parse_parameters, patch_to, read_json, read_table, sha256_file, write_json, write_table
 from ..curriculum import Curriculum, Phases
-from ..models.encoders import TableResidues, open_residues
+from ..models.encoders import open_residues
 from ..metrics.cafa import macro_aupr
 from .data import GoData, go_paths, load_go
 from .judge import attention_of, baselines, frequency_prior, judge, judge_attention, judge_namespaces, questions
@@ -30,7 +29,7 @@ from ..model import default_device
 from .objectives import GoWeights
 from .ontology import Ontology
 from ..training.recipes import Optimisation
-from ..models.residues import ResidueStore
+from ..models.store import Store
 from ..data.tables import read_proteins
 from .terms import GoTextStore, TermText, grow_embeddings, phases_for
 from ..models.tokens import bert_tokenizer, wordpiece_vocab
@@ -38,7 +37,7 @@ from ..runs import Run, first_process_first, fit, is_first_process
 from .vectors import VectorResources
 
 # %% ../../nbs/08_go.ipynb #c006
-_all_ = ["Ontology", "ResidueStore", "GoTextStore", "VectorResources", "BatchBuilder"]
+_all_ = ["Ontology", "Store", "GoTextStore", "VectorResources", "BatchBuilder"]
 
 # %% ../../nbs/08_go.ipynb #c009
 RECIPE = Optimisation(batch_size=32, learning_rate=3e-3, weight_decay=0.01, beta2=0.98, lr_schedule="cosine", warmup=0.05, clip=1.0,
@@ -149,7 +148,7 @@ def make_miner(
 def term_validation(
     found:GoData,          # has the validation split
     store:GoTextStore,     # texts as they are
-    proteins:TableResidues, # residues
+    proteins:Store, # residues
 ):                         # function of a student, giving the numbers of an epoch
     "Make the function that scores a student after each epoch."
     at, rows, ids = found.at("valid"), found.seen, found.ids("valid")
@@ -183,7 +182,7 @@ def measure_go(
     found:GoData,          # data
     student,               # Student
     store:GoTextStore,     # texts in its phase
-    proteins:TableResidues, # residues
+    proteins:Store, # residues
     replicates:int,        # of the bootstrap
 ) -> dict:                 # records: questions, namespaces, attention where sites are known; skipped: questions without a true pair
     "Ask the three questions of a student and of the baselines; scores with frequencies are raised along the true path."

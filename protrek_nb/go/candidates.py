@@ -54,9 +54,8 @@ def gather(
 # %% ../../nbs/go/candidates.ipynb #c023
 PRESETS = {"code": dict(hard_frac=(0.2, 0.8), shortlist_M=(32, 256), k_hard=(8, 32), hier_max_hops_up=(0, 2), hier_max_hops_down=(0, 1),
                         random_k=(8, 0), use_inbatch_easy=(1, 0), allow_siblings_prob=(0, 1))}
-PRESETS["doc"] = PRESETS["code"] | dict(k_hard=(16, 64), hier_max_hops_up=(1, 0), hier_max_hops_down=(1, 0))
-PRESETS["yaml"] = PRESETS["doc"] | dict(hard_frac=(0.2, 0.7), shortlist_M=(256, 1024))
-PRESETS = {name: PRESETS[name] for name in ("code", "yaml", "doc")}
+_RELAXED = dict(k_hard=(16, 64), hier_max_hops_up=(1, 0), hier_max_hops_down=(1, 0))
+PRESETS |= {"yaml": PRESETS["code"] | _RELAXED | dict(hard_frac=(0.2, 0.7), shortlist_M=(256, 1024)), "doc": PRESETS["code"] | _RELAXED}
 WARMUP_EPOCHS = dict(code=0.0, yaml=0.1, doc=1.0)  # epochs that stay at the start
 
 # %% ../../nbs/go/candidates.ipynb #c026

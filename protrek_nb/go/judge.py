@@ -13,7 +13,7 @@ import torch
 from scipy.ndimage import convolve1d
 from scipy.stats import rankdata
 
-from .annotations import pad_residues
+from ..models.batches import pad_residues
 from ..reporting.figures import model_colours, new_figure, plot_sequence, styled, whiskers
 from ..metrics.cafa import fmax, function_intervals, function_table, kmer_neighbour_scores, naive_scores, text_only_scores, text_transfer
 from ..model import evaluating

@@ -18,7 +18,8 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 from transformers import Trainer, TrainerCallback
 
-from .annotations import TermCollator, pad_residues
+from .annotations import TermCollator
+from ..models.batches import pad_residues
 from .attention import mining_query
 from .candidates import BatchBuilder
 from ..core import patch_to, read_json, read_table, write_json, write_table
@@ -230,13 +231,13 @@ def _load_from_checkpoint(self, folder, model=None):
 def score_proteins(
     student,   # Student
     store,     # GoTextStore, in the phase to be read
-    proteins,  # TableResidues
+    proteins,  # Store
     ids,       # proteins
     rows=None, # terms, as rows of the ontology; None: all
     budget=32768, # residues that a padded block may hold; a longer protein is a block by itself
 ):             # (N, T) array of cosine / temperature
     "Score proteins against terms; like lengths are read together."
-    blocks = plan_batches([proteins.length[i] for i in ids], budget, overhead=budget)
+    blocks = plan_batches([proteins.lengths[i] for i in ids], budget, overhead=budget)
     with evaluating(student), torch.no_grad():
         terms = student.model.terms(term_encoder(store, student.reader)(range(len(store)) if rows is None else rows))
         device = terms.vector_TZ.device

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, ReduceLROnPlateau, StepLR
 
-from ..go.annotations import pad_residues
+from ..models.batches import pad_residues
 from ..core import atomic_path, write_table
 from ..reporting.figures import new_figure, styled
 from ..losses import multi_positive

@@ -6,7 +6,7 @@
 __all__ = ['DI_LETTERS', 'COMMON', 'COIL', 'DOMAIN_NAMES', 'DOMAIN_PHRASES', 'LOOPS', 'RESIDUE_NAMES', 'ORGANISMS', 'Domain',
            'letters', 'draw_domain', 'Function', 'Loop', 'Stock', 'make_stock', 'Family', 'draw_linker', 'draw_family',
            'substitute', 'insert_or_delete', 'write_loop', 'write_member', 'write_text', 'WorldRules', 'name_residues',
-           'propagated', 'annotate', 'make_family_rows', 'make_world', 'write_toy', 'load_toy', 'general_world']
+           'annotate', 'make_family_rows', 'make_world', 'write_toy', 'load_toy', 'general_world']
 
 # %% ../../nbs/toy/world.ipynb #c003
 from dataclasses import dataclass
@@ -249,7 +249,7 @@ class WorldRules:
     stock_seed: int = 7       # of the stock
 
 # %% ../../nbs/toy/world.ipynb #c053
-RESIDUE_NAMES = dict(zip("ACDEFGHIKLMNPQRSTVWY", (
+RESIDUE_NAMES = dict(zip(AMINO_ACIDS, (
     "alanine cysteine aspartate glutamate phenylalanine glycine histidine isoleucine lysine leucine "
     "methionine asparagine proline glutamine arginine serine threonine valine tryptophan tyrosine").split()))
 
@@ -259,23 +259,17 @@ def name_residues(
     "Describe a site as feature tables do."
     return f"Loop residues: {', '.join(RESIDUE_NAMES[r] for r in key)}."
 
-def propagated(
-    family:Family, # a family
-    stock:Stock,   # numbers the domains
-) -> Function:     # one function of its loop, read off its first domain
-    "Guess a function from the first domain, as automatic annotation does from similar proteins."
-    return family.loop.functions[stock.domains.index(family.domains[0]) % len(family.loop.functions)]
-
 def annotate(
     family:Family,           # a family
     key:str,                 # residues at the sites of one of its proteins
     stock:Stock,             # numbers the domains
     rng:np.random.Generator, # where the randomness comes from
 ) -> str:                    # a text of the general world
-    "Write what automatic annotation says: a guessed function, some of the domains or none, most often the residues of the loop."
+    "Write what automatic annotation says: a function guessed from the first domain, some or no domains, often the residues."
+    guessed = family.loop.functions[stock.domains.index(family.domains[0]) % len(family.loop.functions)]
     complete = 0.8 * (rng.random() < 0.7)
     feature = name_residues(key) if rng.random() < 0.9 else ""
-    return write_text(family, propagated(family, stock), rng, complete, feature)
+    return write_text(family, guessed, rng, complete, feature)
 
 # %% ../../nbs/toy/world.ipynb #c059
 ORGANISMS = ("Homo sapiens", "Mus musculus", "Danio rerio", "Saccharomyces cerevisiae", "Arabidopsis thaliana", "Escherichia coli")

@@ -7,7 +7,7 @@ __all__ = ['LR_SCHEDULES', 'TERMS', 'RECIPES', 'Optimisation', 'Recipe', 'get_re
            'general_rows', 'general_term', 'distill_term', 'twin_losses']
 
 # %% ../../nbs/training/recipes.ipynb #c003
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import torch
 
