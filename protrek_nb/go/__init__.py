@@ -40,7 +40,8 @@ from .vectors import VectorResources
 _all_ = ["Ontology", "Store", "GoTextStore", "VectorResources", "BatchBuilder"]
 
 # %% ../../nbs/08_go.ipynb #c009
-RECIPE = Optimisation(batch_size=32, learning_rate=3e-3, weight_decay=0.01, beta2=0.98, lr_schedule="cosine", warmup=0.05, clip=1.0, dropout=0.2)
+RECIPE = Optimisation(batch_size=32, learning_rate=3e-3, weight_decay=0.01, beta2=0.98, lr_schedule="cosine", warmup=0.05, clip=1.0,
+                      dropout=0.2)
 
 @dataclass(frozen=True)
 class GoRun(Run):
@@ -154,8 +155,8 @@ def term_validation(
     truth_NT = found.truth(at, rows)
     carriers_T = truth_NT.sum(0)
     if not ((carriers_T > 0) & (carriers_T < len(at))).any():
-        raise ValueError(f"{len(at)} validation proteins carry none of the {len(rows)} seen terms, or all carry the same: nothing could choose a checkpoint; "
-                         "give more proteins, or another seed")
+        raise ValueError(f"{len(at)} validation proteins carry none of the {len(rows)} seen terms, or all carry the same: "
+                         "nothing could choose a checkpoint; give more proteins, or another seed")
     def validate(student):
         value = macro_aupr(truth_NT, score_proteins(student, store, proteins, ids, rows))
         return dict(macro_aupr=value, score=value)
@@ -183,8 +184,8 @@ def measure_go(
     store:GoTextStore,     # texts in its phase
     proteins:Store, # residues
     replicates:int,        # of the bootstrap
-) -> dict:                 # lists of records: questions, namespaces, attention where sites are known; skipped: questions without a single true pair
-    "Ask the three questions of a student and of the baselines. Scores with frequencies are raised along the true path, as predictions of terms are."
+) -> dict:                 # records: questions, namespaces, attention where sites are known; skipped: questions without a true pair
+    "Ask the three questions of a student and of the baselines; scores with frequencies are raised along the true path."
     def ask(at, rows): return score_proteins(student, store, proteins, found.table.protein_id.iloc[at].tolist(), rows)
     asked, spaces = [], []
     seen, valid = found.seen, found.at("valid")
@@ -200,7 +201,8 @@ def measure_go(
         asked += [judge(found, question, s, replicates).assign(model=m) for m, s in scores.items()]
         spaces += [judge_namespaces(found, question, s, replicates).assign(model=m) for m, s in scores.items()]
         compared = [m for m in ("system", "system + frequency", "k-mer neighbour + frequency") if m in scores]
-        spaces += [judge_namespaces(found, question, scores[m], replicates, scores["naive"]).assign(model=f"{m}, gain over naive") for m in compared]
+        gains = {m: judge_namespaces(found, question, scores[m], replicates, scores["naive"]) for m in compared}
+        spaces += [gain.assign(model=f"{m}, gain over naive") for m, gain in gains.items()]
     out = dict(questions=pd.concat(asked), namespaces=pd.concat(spaces))
     if "sites" in found.table: out["attention"] = judge_attention(student, store, proteins, found)
     skipped = [q for q in questions(found) if q not in answerable]
@@ -230,7 +232,8 @@ def load_student(
     run = GoRun(**kept["params"])
     obo = find_path(run.ontology) if run.ontology else go_paths(run.data, "")[1]
     if sha256_file(obo) != kept["files"][obo.name]:
-        raise ValueError(f"{obo} is not the file that {run_dir.path} was trained with: its terms may have other meanings; give back the old file")
+        raise ValueError(f"{obo} is not the file that {run_dir.path} was trained with: its terms may have other meanings; "
+                         "give back the old file")
     ontology, about = Ontology.from_obo(obo), read_json(run_dir.path / "student.json")
     store, system = make_system(run, ontology, about["residue_dim"])
     system.student.load_state_dict(load_file(run_dir.path / "student.safetensors"))

@@ -30,14 +30,17 @@ def go_paths(
 ) -> tuple:       # (annotations, ontology)
     "Find annotations and ontology; ValueError or FileNotFoundError says what is missing."
     if data in ("toy", "swissprot") and ontology:
-        raise ValueError(f"ontology = {ontology!r}: data = {data!r} brings its own; leave ontology empty, or give the path of an annotation table")
+        raise ValueError(f"ontology = {ontology!r}: data = {data!r} brings its own; leave ontology empty, "
+                         "or give the path of an annotation table")
     if data == "toy": found = project_path("data", "toy_terms.csv"), project_path("data", "toy_terms.obo")
     elif data == "swissprot":
         names = "swissprot_exp_go.tsv.gz", "go_full_2014-10-10_from_xml.obo.gz"
-        if shared_data() is None: raise FileNotFoundError(f"data = 'swissprot': no folder with public data; set PROTREK_NB_DATA to one that has go/{names[0]}")
+        if shared_data() is None:
+            raise FileNotFoundError(f"data = 'swissprot': no folder with public data; set PROTREK_NB_DATA to one that has go/{names[0]}")
         found = tuple(shared_data() / "go" / name for name in names)
     elif not ontology:
-        raise ValueError(f"data = {data!r}: an annotation file needs its ontology too; give the path of an OBO file (-p ontology go-basic.obo)")
+        raise ValueError(f"data = {data!r}: an annotation file needs its ontology too; "
+                         "give the path of an OBO file (-p ontology go-basic.obo)")
     else: found = find_path(data), find_path(ontology)
     if missing := [str(path) for path in found if not path.exists()]: raise FileNotFoundError(f"no such file: {', '.join(missing)}")
     return found
@@ -48,7 +51,8 @@ def readable_proteins(
 ) -> Annotations:            # those whose sequences can be read, in upper case; the others are in report["rejected"]
     "Set aside proteins whose sequences cannot be read; ValueError where there are no sequences."
     if annotations.sequences is None:
-        raise ValueError("the annotation table has no column `sequence`: the system reads residues; join it with a table of sequences first")
+        raise ValueError("the annotation table has no column `sequence`: the system reads residues; "
+                         "join it with a table of sequences first")
     checked = [check_sequence(s)[:2] for s in annotations.sequences]
     kept = [i for i, (_, reason) in enumerate(checked) if not reason]
     gone = [dict(file="", line=0, value=annotations.proteins[i], reason=reason) for i, (_, reason) in enumerate(checked) if reason]
@@ -158,7 +162,8 @@ def load_go(
     known = Ontology.from_obo(obo)
     annotations = readable_proteins(read_annotations(file, known))
     if len(annotations) < 3:
-        raise ValueError(f"{file} leaves {len(annotations)} usable proteins, too few to split; the first reasons: {annotations.report['rejected'][:3]}")
+        reasons = annotations.report["rejected"][:3]
+        raise ValueError(f"{file} leaves {len(annotations)} usable proteins, too few to split; the first reasons: {reasons}")
     table = pd.DataFrame(dict(protein_id=annotations.proteins, sequence=annotations.sequences, text=""))
     table = split_proteins(table, max_identity=max_identity, seed=seed)
     certificate = certify(table, max_identity=max_identity)
