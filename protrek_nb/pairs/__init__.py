@@ -23,7 +23,8 @@ from ..model import default_device
 from .features import Slot, SlotNorm, features, order_pairs
 from .controls import by_matching, control_scores, judge_scores, leak_audit
 from . import splits
-from .splits import certify_pairs, split_pairs
+from .splits import split_pairs
+from ..splits.certificate import certify
 from ..models.residues import check_proteins
 from ..splits import components
 from ..splits.components import need_columns
@@ -168,7 +169,7 @@ def fit(
     pairs = load_pairs(run)
     found = prepare(run, pairs)
     save_params(run_dir, run, hash_table(pairs))
-    certificate = certify_pairs(found.table, run.max_identity)
+    certificate = certify(found.table, run.max_identity)
     write_json(run_dir.certificate_path, certificate)
     write_json(run_dir.path / "pairs.json", dict(made=pairs.attrs.get("report"), split=found.table.attrs.get("split")))
     def say(line): run_dir.log(line); report(line)
