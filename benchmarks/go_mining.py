@@ -85,7 +85,7 @@ def make_batch(graph, vectors, rng):
     query = np.stack([vectors[rows].mean(0) + .3 * rng.normal(size=vectors.shape[1]).astype(np.float32) / vectors.shape[1] ** .5 for rows in own])
     nothing = [np.zeros(0, np.int64)] * N_PROTEINS
     batch = TermBatch([f"P{i}" for i in range(N_PROTEINS)], torch.zeros(N_PROTEINS, 1, 1), torch.ones(N_PROTEINS, 1, dtype=torch.bool), own, weights, own,
-                      known, nothing, torch.zeros(0), [], [], torch.zeros(len(graph), dtype=torch.bool))
+                      known, nothing, torch.zeros(0), [], torch.zeros(len(graph), dtype=torch.bool))
     return batch, torch.from_numpy(query)
 
 

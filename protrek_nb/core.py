@@ -80,7 +80,6 @@ def sha256_file(
     "Hash the bytes of a file."
     with open(path, "rb") as f: return hashlib.file_digest(f, "sha256").hexdigest()
 
-# %% ../nbs/core.ipynb #c033
 def sha256_text(
     text: str,  # any string
 ) -> str:       # 64 hexadecimal digits
@@ -149,7 +148,6 @@ def atomic_dir(
     except OSError as e: raise _explain_full(e, path) from e
     finally: shutil.rmtree(temp, ignore_errors=True)
 
-# %% ../nbs/core.ipynb #c054
 def _swap_in(temp, path):
     "Rename `temp` to `path`; what was there is moved aside first, removed after, and put back if the rename fails."
     old = _temporary(path) if path.exists() else None
@@ -341,11 +339,8 @@ def _literals(namespace):
     return {k: v for k, v in namespace.items() if not k.startswith("_") and k not in ("In", "Out") and type(v) in plain}
 
 # %% ../nbs/core.ipynb #c096
-def _fits(
-    value,      # what was given
-    expected,   # type from the dataclass: plain, `X | None`, `Literal[...]`, `list[...]`, `tuple[...]`, `dict[...]`
-) -> tuple:     # (True, the value as stored) or (False, None)
-    "Check a value against a declared type."
+def _fits(value, expected):
+    "Check a value against a declared type, plain or `X | None`, `Literal[...]`, `list[...]`: (True, the value as stored) or (False, None)."
     origin, args = typing.get_origin(expected), typing.get_args(expected)
     if origin in (typing.Union, types.UnionType): return next((r for r in (_fits(value, a) for a in args) if r[0]), (False, None))
     if origin is typing.Literal: return (True, value) if any(value == a and type(value) is type(a) for a in args) else (False, None)
@@ -393,7 +388,8 @@ def save_params(
     if run_dir.params_path.exists():
         before, now = read_json(run_dir.params_path), dict(dict(files=None) | extra, data_hash=data_hash)
         if other := [name for name in ("data_hash", "files") if before.get(name) != now[name]]:
-            raise ValueError(f"{run_dir.path} began with other data ({', '.join(other)} in params.json differs): what was tested would be trained on. Give back the data it began with, or start a new run")
+            raise ValueError(f"{run_dir.path} began with other data ({', '.join(other)} in params.json differs): what was tested would be "
+                             "trained on. Give back the data it began with, or start a new run")
     values = dataclasses.asdict(params) if dataclasses.is_dataclass(params) else dict(params)
     record = dict(params=values, data_hash=data_hash, environment=environment(), **extra)
     write_json(run_dir.params_path, record)

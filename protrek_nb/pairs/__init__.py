@@ -19,15 +19,17 @@ from safetensors.torch import load_file
 from ..core import RunDir, find_path, parse_parameters, patch_to, project_path, read_json, read_table, shared_data, write_json
 from .heads import HeadConfig, PairClassifier
 from .isolates import make_pairs, metadata_names, read_dscript, read_isolates, read_pipr, sequence_id
-from .features import Slot, SlotNorm, canonical, embed_means, features
+from .features import Slot, SlotNorm, features, order_pairs
 from .controls import by_matching, control_scores, judge_scores, leak_audit
-from .splits import WAYS, certify_pairs, split_pairs
-from .training import (STOP_ON, PairPlan, PairTrainer, ResiduePairs, VectorPairs, pair_loss, pair_metrics, pair_scores,
-                                       pick_threshold, write_training)
-from ..models.encoders import open_encoder, open_residues
+from . import splits, training
+from .splits import split_pairs
+from .training import PairPlan, PairTrainer, ResiduePairs, VectorPairs, pair_loss, pair_metrics, pair_scores, pick_threshold, write_training
+from ..models.encoders import open_encoder, open_means, open_residues
 from ..models.residues import check_proteins
 from ..runs import Run, first_process_first, fit
-from ..splits.components import SPLITS, need_columns
+from ..splits import components
+from ..splits.certificate import certify
+from ..splits.components import need_columns
 from ..training.recipes import Optimisation
 
 # %% ../../nbs/09_pairs.ipynb #c006
@@ -64,7 +66,7 @@ class PairRun(Run):
 
     def __post_init__(self):
         super().__post_init__()
-        for name, allowed in (("split", WAYS), ("stop_on", STOP_ON)):
+        for name, allowed in (("split", splits.WAYS), ("stop_on", training.STOP_ON)):
             if getattr(self, name) not in allowed: raise ValueError(f"{name} = {getattr(self, name)!r} is not known; there are {', '.join(allowed)}")
         if not self.ratio > 0: raise ValueError(f"ratio = {self.ratio} must be above 0: negatives for each positive")
         if self.contrastive < 0: raise ValueError(f"contrastive = {self.contrastive} must not be negative")
@@ -103,7 +105,7 @@ def read(self): # pair table in canonical order; .attrs["report"]
         every = [c for c in isolates if c not in ("isolate_id", "segment", "sequence") and not (c == "date" and "year" in isolates)]
         match = every if self.match == "all" else [m.strip() for m in self.match.split(",") if m.strip()]
         pairs = make_pairs(isolates, self.ratio, match, seed=self.seed)
-    out = canonical(pairs)
+    out = order_pairs(pairs)
     out.attrs = pairs.attrs
     return out
 
@@ -115,19 +117,19 @@ and the proof that the splits share nothing."""
 @patch_to(PairRun)
 def prepare(self, inputs, say=print): # Prepared
     "Split the pairs, certify, and look up what the head reads."
-    table = canonical(split_pairs(inputs, self.split, self.max_identity, seed=self.seed))
-    rows, certificate = {s: table[table["split"] == s] for s in SPLITS}, certify_pairs(table, self.max_identity)
+    table = order_pairs(split_pairs(inputs, self.split, self.max_identity, seed=self.seed))
+    rows, certificate = {s: table[table["split"] == s] for s in components.SPLITS}, certify(table, self.max_identity)
     proteins = dict(zip([*table.a_id, *table.b_id], [*table.a_seq, *table.b_seq]))
     with first_process_first():
         if self.head == "attention":
             residues = open_residues(self.encoder, proteins)
             parts = {s: ResiduePairs(residues.get, part.a_id, part.b_id, part.label) for s, part in rows.items()}
             return Prepared(table, parts, residues.width, None, certificate)
-        vectors = embed_means(proteins, *open_encoder(self.encoder))
+        vectors = open_means(self.encoder, proteins)
     sides = {s: (vectors.get(part.a_id), vectors.get(part.b_id)) for s, part in rows.items()}
     norm = SlotNorm.fit(*sides["train"]) if self.slot_norm else None
     parts = {s: VectorPairs(*(norm(*sides[s]) if norm else sides[s]), part.label) for s, part in rows.items()}
-    return Prepared(table, parts, vectors.vector_ND.shape[1], norm, certificate)
+    return Prepared(table, parts, vectors.width, norm, certificate)
 
 @patch_to(PairRun)
 def notes(self, inputs, found): # how pairs were made and split
@@ -192,7 +194,7 @@ def _as_trained(run, pairs):
                              "a segment called NA that was read by pandas becomes empty: give keep_default_na=False")
     for side in "ab": check_proteins({f"in row {row}, {side}_seq": s for row, s in enumerate(pairs[f"{side}_seq"])})
     ids = {f"{side}_id": pairs[f"{side}_seq"].map(sequence_id) for side in "ab"}
-    return canonical(pairs[["a_seq", "b_seq", *sides]].assign(**ids), by=("segment", "id"))
+    return order_pairs(pairs[["a_seq", "b_seq", *sides]].assign(**ids), by=("segment", "id"))
 
 def score_pairs(
     run_dir,            # folder of a finished run
@@ -206,7 +208,7 @@ def score_pairs(
     unknown_N = np.zeros(len(pairs), int)
     if run.head == "attention":
         return pair_scores(head, ResiduePairs(open_residues(run.encoder, proteins).get, pairs.a_id, pairs.b_id, unknown_N))
-    vectors = embed_means(proteins, *open_encoder(run.encoder))
+    vectors = open_means(run.encoder, proteins)
     sides = vectors.get(pairs.a_id), vectors.get(pairs.b_id)
     if (run_dir.path / "norm.json").exists():
         kept = read_json(run_dir.path / "norm.json")
@@ -223,9 +225,9 @@ def cache_gain(
     table = run.read()
     table = table.sample(min(n, len(table)), random_state=run.seed)
     proteins = dict(zip([*table.a_id, *table.b_id], [*table.a_seq, *table.b_seq]))
-    encode, key = open_encoder(run.encoder)
-    vectors = embed_means(proteins, encode, key)
-    head = PairClassifier(run.config(vectors.vector_ND.shape[1]))
+    encode = open_encoder(run.encoder)
+    vectors = open_means(encode, proteins)
+    head = PairClassifier(run.config(vectors.width))
     optimizer, seconds = torch.optim.AdamW(head.parameters(), lr=run.learning_rate), {}
     for name in ("cached",) * 6 + ("again",):  # the first one warms up; the fastest of the others counts
         start = time.process_time()

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from ..go.annotations import pad_residues
+from ..models.batches import pad_residues
 from ..core import atomic_path, write_table
 from ..reporting.figures import new_figure, styled
 from ..losses import multi_positive

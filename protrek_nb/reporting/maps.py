@@ -63,14 +63,17 @@ def plot_map(
 ):                         # figure: a map for each model, each case enlarged below it
     "Draw the shared map of proteins and texts, some pairs highlighted."
     models, k = list(dict.fromkeys(model for model, _ in places)), max(1, len(cases))
-    figure, axes = new_figure(5.3 * len(models), 7.1, title, nrows=2, ncols=k * len(models), gridspec_kw=dict(height_ratios=[2.6, 1]), squeeze=False)
+    layout = dict(nrows=2, ncols=k * len(models), gridspec_kw=dict(height_ratios=[2.6, 1]), squeeze=False)
+    figure, axes = new_figure(5.3 * len(models), 7.1, title, **layout)
     maps = []
     for m, model in enumerate(models):
         for axis in axes[0, m * k:(m + 1) * k]: axis.remove()
-        whole = figure.add_subplot(axes[0, 0].get_gridspec()[0, m * k:(m + 1) * k], sharex=maps[0] if maps else None, sharey=maps[0] if maps else None)
+        first = maps[0] if maps else None
+        whole = figure.add_subplot(axes[0, 0].get_gridspec()[0, m * k:(m + 1) * k], sharex=first, sharey=first)
         maps.append(whole)
         _draw_background(whole, places[model, "sequence"], places[model, "text"])
-        whole.set(title=f"{model} (n = {len(places[model, 'sequence'])} proteins, {len(places[model, 'text'])} texts)", xlabel=f"{LAYOUTS[method]} 1, one layout for all panels")
+        whole.set_title(f"{model} (n = {len(places[model, 'sequence'])} proteins, {len(places[model, 'text'])} texts)")
+        whole.set_xlabel(f"{LAYOUTS[method]} 1, one layout for all panels")
         for axis, case, colour in zip(axes[1, m * k:], cases, CASE_COLOURS):
             for where in (whole, axis): _draw_case(where, places[model, "sequence"], places[model, "text"], case, colour)
             _enlarge(axis, places, case)
@@ -110,5 +113,6 @@ def _map_legend(figure):
     "Name the marks below the panels."
     from matplotlib.lines import Line2D
     mark = lambda marker, fill, ls: Line2D([], [], marker=marker, color="0.3", markerfacecolor=fill, ls=ls, markersize=7)
-    marks = {"protein A": ("o", "0.3", "-"), "its text": ("s", "0.3", "-"), "protein B, the twin": ("o", "white", ":"), "its text ": ("s", "white", ":")}
+    marks = {"protein A": ("o", "0.3", "-"), "its text": ("s", "0.3", "-"),
+             "protein B, the twin": ("o", "white", ":"), "its text ": ("s", "white", ":")}
     figure.legend([mark(*m) for m in marks.values()], marks.keys(), loc="outside lower left", ncols=4)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SEGMENTS', 'CLASSES', 'BACKGROUND', 'HOSTS', 'PLACES', 'IsolateRules', 'partner_sites', 'set_classes', 'read_classes',
-           'drifted', 'make_isolates', 'isolate_truth', 'write_isolates', 'load_isolates']
+           'make_isolates', 'isolate_truth', 'write_isolates', 'load_isolates']
 
 # %% ../../nbs/toy/isolates.ipynb #c003
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..core import project_path, write_table
 from ..data.sources import read_toy
-from .world import letters
+from .world import letters, substitute
 
 # %% ../../nbs/toy/isolates.ipynb #c006
 @dataclass(frozen=True)
@@ -33,7 +33,6 @@ class IsolateRules:
     reassorted: int = 4            # outbreaks whose NA background comes from the next lineage
     seed: int = 0                  # of all draws
 
-# %% ../../nbs/toy/isolates.ipynb #c007
 SEGMENTS, CLASSES = ("HA", "NA"), "CHMW"     # classes are letters that no background holds
 BACKGROUND = "AAAAADDDEEEEFFGGGGIIIKKKLLLLLLNNPPPQQRRRSSSSTTTVVVVYY"
 HOSTS, PLACES = ("swine", "chicken", "duck", "human", "seal"), ("Avila", "Borneo", "Cork", "Dover", "Elba", "Fargo", "Ghent", "Haifa")
@@ -43,8 +42,10 @@ def partner_sites(
     rules:IsolateRules=IsolateRules(), # lengths and number of sites
 ) -> dict:                             # segment -> 1-based positions, in the order in which they face each other
     "Place the partner residues evenly."
-    if not 0 < rules.sites <= min(rules.lengths) // 10: raise ValueError(f"sites={rules.sites}: between 1 and a tenth of the shorter segment ({min(rules.lengths) // 10})")
-    return {segment: tuple(int(p) for p in np.linspace(0, length, rules.sites + 2)[1:-1]) for segment, length in zip(SEGMENTS, rules.lengths)}
+    most = min(rules.lengths) // 10
+    if not 0 < rules.sites <= most: raise ValueError(f"sites={rules.sites}: between 1 and a tenth of the shorter segment ({most})")
+    places = [np.linspace(0, length, rules.sites + 2)[1:-1].astype(int).tolist() for length in rules.lengths]
+    return {segment: tuple(at) for segment, at in zip(SEGMENTS, places)}
 
 # %% ../../nbs/toy/isolates.ipynb #c013
 def set_classes(
@@ -65,24 +66,17 @@ def read_classes(
     "Read the partner residues of a protein."
     return "".join(sequence[at - 1] for at in partner_sites(rules)[segment])
 
-# %% ../../nbs/toy/isolates.ipynb #c016
-def drifted(
-    residues:str,            # background
-    share:float,             # chance of a draw for each residue; a draw may give the same letter
-    rng:np.random.Generator, # where the randomness comes from
-) -> str:                    # of the same length
-    "Draw some residues anew."
-    return "".join(letters(rng, 1, BACKGROUND) if hit else r for r, hit in zip(residues, rng.random(len(residues)) < share))
-
 # %% ../../nbs/toy/isolates.ipynb #c018
 def _outbreak(rules, rng, lineage, backgrounds):
     "Draw the isolates of an outbreak: sequences of both segments, and what all of them share."
-    facts = dict(host=HOSTS[rng.integers(len(HOSTS))], year=int(2006 + lineage % 8 + rng.integers(8)), place=PLACES[rng.integers(len(PLACES))], clade=f"c{lineage:02d}")
-    ancestors, found = [drifted(b, rules.drift, rng) for b in backgrounds], []
+    facts = dict(host=HOSTS[rng.integers(len(HOSTS))], year=int(2006 + lineage % 8 + rng.integers(8)),
+                 place=PLACES[rng.integers(len(PLACES))], clade=f"c{lineage:02d}")
+    ancestors, found = [substitute(b, rules.drift, rng, BACKGROUND) for b in backgrounds], []
     for _ in range(rules.isolates):
         luck, classes = rng.random(), "".join(CLASSES[i] for i in rng.integers(len(CLASSES), size=rules.sites))
         if found and luck < rules.copied + rules.shared: classes = read_classes(found[-1][0], "HA", rules)
-        pair = [set_classes(drifted(b, rules.drift, rng), sites, classes) for b, sites in zip(ancestors, partner_sites(rules).values())]
+        pair = [set_classes(substitute(b, rules.drift, rng, BACKGROUND), sites, classes)
+                for b, sites in zip(ancestors, partner_sites(rules).values())]
         if found and luck < rules.copied + rules.shared: pair[0] = found[-1][0]
         if found and luck < rules.copied: pair[1] = found[-1][1]
         found.append(pair)
@@ -93,15 +87,15 @@ def make_isolates(
     rules:IsolateRules=IsolateRules(), # of the world
 ) -> pd.DataFrame:                     # isolate_id, segment, sequence, host, year, place, clade: two rows for each isolate
     "Make a world of isolates; the same rules give the same world."
-    if rules.lineages < 2 or rules.outbreaks < 1 or rules.isolates < 2: raise ValueError(f"{rules}: at least 2 lineages, 1 outbreak in each and 2 isolates in that are needed")
+    if rules.lineages < 2 or rules.outbreaks < 1 or rules.isolates < 2:
+        raise ValueError(f"{rules}: at least 2 lineages, 1 outbreak in each and 2 isolates in that are needed")
     rng, rows = np.random.default_rng(rules.seed), []
     backgrounds = [[letters(rng, n, BACKGROUND) for n in rules.lengths] for _ in range(rules.lineages)]
     reassorted = set(np.linspace(0, rules.lineages - 1, rules.reassorted, endpoint=False).astype(int).tolist())
     for lineage, (ha, na) in enumerate(backgrounds):
         for outbreak in range(rules.outbreaks):
-            if lineage in reassorted and not outbreak: na_used = backgrounds[(lineage + 1) % rules.lineages][1]
-            else: na_used = na
-            found, facts = _outbreak(rules, rng, lineage, [ha, na_used])
+            foreign = lineage in reassorted and not outbreak
+            found, facts = _outbreak(rules, rng, lineage, [ha, backgrounds[(lineage + 1) % rules.lineages][1] if foreign else na])
             for pair in found:
                 name = f"iso{len(rows) // 2:04d}"
                 rows += [dict(isolate_id=name, segment=segment, sequence=sequence, **facts) for segment, sequence in zip(SEGMENTS, pair)]
@@ -111,13 +105,16 @@ def make_isolates(
 def isolate_truth(
     pairs:pd.DataFrame,                # pair table: a_segment, a_seq, b_segment, b_seq
     rules:IsolateRules=IsolateRules(), # where the sites are
-) -> pd.DataFrame:                     # a_sites, b_sites ("p1;p2;...", 1-based), a_classes, b_classes, matched (sites that agree), compatible (bool)
+) -> pd.DataFrame:                     # a_sites, b_sites ("p1;p2", 1-based), a_classes, b_classes, matched (sites that agree), compatible
     "Tell why two proteins fit or do not; ValueError for proteins of another world."
     sites, out = partner_sites(rules), {}
     for side in "ab":
         segment, sequence = pairs[f"{side}_segment"].tolist(), pairs[f"{side}_seq"].tolist()
-        odd = [(s, len(q)) for s, q in zip(segment, sequence) if s not in sites or len(q) != rules.lengths[SEGMENTS.index(s)]]
-        if odd: raise ValueError(f"{len(odd)} protein(s) are not of this world, the first is a {odd[0][0]!r} of {odd[0][1]} residues; expected: {dict(zip(SEGMENTS, rules.lengths))}")
+        expected = dict(zip(SEGMENTS, rules.lengths))
+        odd = [(s, len(q)) for s, q in zip(segment, sequence) if len(q) != expected.get(s)]
+        if odd:
+            raise ValueError(f"{len(odd)} protein(s) are not of this world, the first is a {odd[0][0]!r} of {odd[0][1]} residues; "
+                             f"expected: {expected}")
         out[f"{side}_sites"] = [";".join(map(str, sites[s])) for s in segment]
         out[f"{side}_classes"] = [read_classes(q, s, rules) for q, s in zip(sequence, segment)]
     matched = [sum(x == y for x, y in zip(a, b)) for a, b in zip(out["a_classes"], out["b_classes"])]

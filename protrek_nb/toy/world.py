@@ -6,8 +6,7 @@
 __all__ = ['DI_LETTERS', 'COMMON', 'COIL', 'DOMAIN_NAMES', 'DOMAIN_PHRASES', 'LOOPS', 'RESIDUE_NAMES', 'ORGANISMS', 'Domain',
            'letters', 'draw_domain', 'Function', 'Loop', 'Stock', 'make_stock', 'Family', 'draw_linker', 'draw_family',
            'substitute', 'insert_or_delete', 'write_loop', 'write_member', 'write_text', 'WorldRules', 'name_residues',
-           'propagated', 'annotate', 'make_family_rows', 'make_world', 'toy_path', 'write_toy', 'load_toy',
-           'general_world']
+           'annotate', 'make_family_rows', 'make_world', 'write_toy', 'load_toy', 'general_world']
 
 # %% ../../nbs/toy/world.ipynb #c003
 from dataclasses import dataclass
@@ -33,7 +32,6 @@ DOMAIN_NAMES = (
 )
 DOMAIN_PHRASES = ("Contains {}.", "Built from {}.", "Its parts are {}.")
 
-# %% ../../nbs/toy/world.ipynb #c007
 @dataclass(frozen=True)
 class Domain:
     "A part that families share: its signature, its structure and its name in texts."
@@ -50,7 +48,6 @@ def letters(
     "Draw `n` letters."
     return "".join(alphabet[i] for i in rng.integers(0, len(alphabet), n))
 
-# %% ../../nbs/toy/world.ipynb #c010
 def draw_domain(
     name:str,                # its name in texts
     rng:np.random.Generator, # where the randomness comes from
@@ -68,7 +65,6 @@ class Function:
     keys: tuple[str, ...]      # residues at the sites, one string for each equivalent key
     sentences: tuple[str, ...] # paraphrases: same meaning, few shared words
 
-# %% ../../nbs/toy/world.ipynb #c015
 @dataclass(frozen=True)
 class Loop:
     "A recurring motif: the residues at its numbered sites decide the function."
@@ -80,7 +76,8 @@ class Loop:
 # %% ../../nbs/toy/world.ipynb #c017
 LOOPS = (
     Loop("hydrolase", "CHSW1GCTW",
-        ("A catalytic serine loop forms the hydrolase centre.", "The hydrolase site lies on a conserved loop.", "Carries the loop of serine hydrolases."),
+        ("A catalytic serine loop forms the hydrolase centre.", "The hydrolase site lies on a conserved loop.",
+         "Carries the loop of serine hydrolases."),
         (Function("phosphatase", ("D", "E"), ("It removes phosphate groups from esters.", "Phosphatase releasing orthophosphate.",
             "Dephosphorylates monoesters at alkaline pH.", "Cleaves phosphomonoester bonds.")),
          Function("lipase", ("F", "L"), ("It breaks down triacylglycerols.", "Lipase freeing fatty acids from fats.",
@@ -88,7 +85,8 @@ LOOPS = (
          Function("peptidase", ("K", "R"), ("It cuts peptide bonds after basic residues.", "Protease degrading polypeptides.",
             "Endopeptidase with trypsin like preference.", "Splits proteins into fragments.")))),
     Loop("transferase", "WCP1W2GYC",
-        ("The transferase fold keeps a glycine turn.", "A group transfer centre sits on a glycine turn.", "Has the turn typical of transferases."),
+        ("The transferase fold keeps a glycine turn.", "A group transfer centre sits on a glycine turn.",
+         "Has the turn typical of transferases."),
         (Function("kinase", ("KD", "RD"), ("It phosphorylates hydroxyl side chains.", "Kinase using ATP as donor.",
             "Transfers the gamma phosphate of nucleotides.", "Adds phosphoryl groups to substrates.")),
          Function("methyltransferase", ("FN", "YN"), ("It methylates adenine bases.", "Methylase that consumes adenosylmethionine.",
@@ -96,7 +94,8 @@ LOOPS = (
          Function("glycosyltransferase", ("EH", "QH"), ("It attaches sugars to acceptors.", "Glycosylating enzyme using UDP glucose.",
             "Builds oligosaccharide chains.", "Couples hexose to lipid carriers.")))),
     Loop("channel", "CVW1CW2WC3PW",
-        ("A selectivity filter lines the membrane pore.", "The pore is closed by a conserved filter.", "Has a filter segment in the transmembrane pore."),
+        ("A selectivity filter lines the membrane pore.", "The pore is closed by a conserved filter.",
+         "Has a filter segment in the transmembrane pore."),
         (Function("potassium channel", ("YGD", "FGD"), ("It conducts potassium ions.", "K selective pore that repolarises cells.",
             "Outward rectifier current carrier.", "Lets potassium leave the cell.")),
          Function("sodium channel", ("KAE", "KSE"), ("It conducts sodium ions.", "Na selective pore that depolarises cells.",
@@ -104,7 +103,8 @@ LOOPS = (
          Function("anion channel", ("RPK", "RTK"), ("It conducts chloride ions.", "Anion pore that passes halides.",
             "Sets the resting level of chloride.", "Permits bicarbonate flow.")))),
     Loop("receptor", "WYW1CHC2CW3C",
-        ("A ligand pocket opens outside the cell.", "The extracellular pocket holds the ligand.", "Carries an outward facing binding pocket."),
+        ("A ligand pocket opens outside the cell.", "The extracellular pocket holds the ligand.",
+         "Carries an outward facing binding pocket."),
         (Function("amine receptor", ("DSQ", "DTQ"), ("It binds biogenic amines.", "Serotonin and dopamine sensor.",
             "Responds to monoamine transmitters.", "Activated by catecholamines.")),
          Function("lipid receptor", ("VRG", "IRG"), ("It binds lysophospholipids.", "Sensor of sphingosine phosphate.",
@@ -120,7 +120,6 @@ class Stock:
     domains: tuple[Domain, ...]   # the structural parts
     flanks: dict                  # loop name -> (left residues, right residues, 3Di of the whole loop)
 
-# %% ../../nbs/toy/world.ipynb #c023
 def make_stock(
     seed:int=7, # the stock's own seed: worlds with the same stock can be compared
 ) -> Stock:     # twenty domains and the flanks of the four loops
@@ -174,10 +173,11 @@ def substitute(
     residues:str,            # a stretch of sequence
     rate:float,              # chance of a draw for each residue (a draw may give the same letter)
     rng:np.random.Generator, # where the randomness comes from
+    alphabet:str=COMMON,     # what is drawn from
 ) -> str:                    # same length
     "Replace residues at random."
     hit = rng.random(len(residues)) < rate
-    return "".join(letters(rng, 1, COMMON) if h else r for r, h in zip(residues, hit))
+    return "".join(letters(rng, 1, alphabet) if h else r for r, h in zip(residues, hit))
 
 # %% ../../nbs/toy/world.ipynb #c038
 def insert_or_delete(
@@ -249,7 +249,7 @@ class WorldRules:
     stock_seed: int = 7       # of the stock
 
 # %% ../../nbs/toy/world.ipynb #c053
-RESIDUE_NAMES = dict(zip("ACDEFGHIKLMNPQRSTVWY", (
+RESIDUE_NAMES = dict(zip(AMINO_ACIDS, (
     "alanine cysteine aspartate glutamate phenylalanine glycine histidine isoleucine lysine leucine "
     "methionine asparagine proline glutamine arginine serine threonine valine tryptophan tyrosine").split()))
 
@@ -259,25 +259,17 @@ def name_residues(
     "Describe a site as feature tables do."
     return f"Loop residues: {', '.join(RESIDUE_NAMES[r] for r in key)}."
 
-# %% ../../nbs/toy/world.ipynb #c054
-def propagated(
-    family:Family, # a family
-    stock:Stock,   # numbers the domains
-) -> Function:     # one function of its loop, read off its first domain
-    "Guess a function from the company that a loop keeps, as automatic annotation does."
-    return family.loop.functions[stock.domains.index(family.domains[0]) % len(family.loop.functions)]
-
-# %% ../../nbs/toy/world.ipynb #c055
 def annotate(
     family:Family,           # a family
     key:str,                 # residues at the sites of one of its proteins
     stock:Stock,             # numbers the domains
     rng:np.random.Generator, # where the randomness comes from
 ) -> str:                    # a text of the general world
-    "Write what automatic annotation says: a guessed function, some of the domains or none, most often the residues of the loop."
+    "Write what automatic annotation says: a function guessed from the first domain, some or no domains, often the residues."
+    guessed = family.loop.functions[stock.domains.index(family.domains[0]) % len(family.loop.functions)]
     complete = 0.8 * (rng.random() < 0.7)
     feature = name_residues(key) if rng.random() < 0.9 else ""
-    return write_text(family, propagated(family, stock), rng, complete, feature)
+    return write_text(family, guessed, rng, complete, feature)
 
 # %% ../../nbs/toy/world.ipynb #c059
 ORGANISMS = ("Homo sapiens", "Mus musculus", "Danio rerio", "Saccharomyces cerevisiae", "Arabidopsis thaliana", "Escherichia coli")
@@ -298,8 +290,9 @@ def make_family_rows(
         protein = write_member(family, key, stock, rng)
         sites = ";".join(str(s + 1) for s in protein.pop("sites"))
         text = write_text(family, own, rng) if curated else annotate(family, key, stock, rng)
-        rows.append(dict(protein_id=f"{family.family_id}_{m + 1}", **protein, text=text, family=family.family_id, organism=ORGANISMS[m % len(ORGANISMS)],
-                         function=own.name, labels=f"toy:{own.name.replace(' ', '_')}", sites=sites))
+        rows.append(dict(protein_id=f"{family.family_id}_{m + 1}", **protein, text=text, family=family.family_id,
+                         organism=ORGANISMS[m % len(ORGANISMS)], function=own.name,
+                         labels=f"toy:{own.name.replace(' ', '_')}", sites=sites))
     return rows
 
 # %% ../../nbs/toy/world.ipynb #c063
@@ -317,17 +310,12 @@ def make_world(
     proteins += rows("F", range(half, rules.families), rules.members, True)
     return dict(proteins=pd.DataFrame(proteins), general=pd.DataFrame(general))
 
-# %% ../../nbs/toy/world.ipynb #c068
-def toy_path() -> Path:
-    "The protein table of the toy world in the project's `data/` folder."
-    return project_path("data", "toy_proteins.csv")
-
 # %% ../../nbs/toy/world.ipynb #c069
 def write_toy(
     path:Path=None, # where to; the project's `data/toy_proteins.csv` when not given
 ) -> Path:          # the file written
     "Write the benchmark world with default rules; always the same bytes."
-    path = Path(path or toy_path())
+    path = Path(path or project_path("data", "toy_proteins.csv"))
     write_table(path, make_world()["proteins"])
     return path
 
