@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .model import BindingModel, Lora
+from .model import BindingModel
+from ..models.adapt import Lora
 from .training import Training, predict_rows
 from ..splits.certificate import cross_search
 from .chains import ion_files, positions_of, read_chain_file, read_ions, read_three_line, toy_chains, without_neighbours
