@@ -16,14 +16,14 @@ def make_model(lora):
     "Build a model of the published 35M shapes with random weights."
     from transformers import EsmConfig, EsmForMaskedLM
     from encoding import shapes_35m
-    from protrek_nb.models.backbone import load_backbone
+    from protrek_nb.models.encoders import open_encoder
     from protrek_nb.binding.model import BindingModel, Lora
     from protrek_nb.models.tokens import AA_VOCAB, esm_tokenizer
     shape = shapes_35m(1)["sequence"]
     with tempfile.TemporaryDirectory() as folder:
         EsmForMaskedLM(EsmConfig(**{k: v for k, v in shape.items() if k != "model_type"})).save_pretrained(folder)
         esm_tokenizer(AA_VOCAB).save_pretrained(folder)
-        return BindingModel(load_backbone(folder), ["ZN"], lora=Lora(16, 32.0, 0.0) if lora else None).train()
+        return BindingModel(open_encoder(folder, "cpu"), ["ZN"], lora=Lora(16, 32.0, 0.0) if lora else None).train()
 
 
 def measure(weights, chains, views, rounds):

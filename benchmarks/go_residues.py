@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from encoding import AMINO, write
-from protrek_nb.models.residues import ResidueStore
+from protrek_nb.models.store import Store
 
 SHARD = 65_536  # residues in a shard, for the formats that have shards
 FORMATS = {}
@@ -68,14 +68,14 @@ class Plain:
     def close(self): del self.rows
 
 
-@a_format("ResidueStore (safetensors, mapped here)", "one more shard")
+@a_format("Store (safetensors, mapped here)", "one more shard")
 class Ours:
     def write(self, folder, rows):
         letters = {name: "".join(AMINO[np.random.default_rng(k).integers(0, 20, len(r))]) for k, (name, r) in enumerate(rows.items())}
         rows_of = {letters[name]: r for name, r in rows.items()}
-        ResidueStore(folder, "benchmark", window=10_000).build(letters, lambda strings: [rows_of[s] for s in strings])
+        Store(folder, "benchmark", window=10_000).build(letters, lambda strings: [rows_of[s] for s in strings])
 
-    def open(self, folder): self.store = ResidueStore(folder, "benchmark", window=10_000)
+    def open(self, folder): self.store = Store(folder, "benchmark", window=10_000)
     def read(self, ids): return self.store.get(ids)
     def close(self): del self.store
 

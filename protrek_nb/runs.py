@@ -130,7 +130,8 @@ def check_resume(
 ):
     "Raise ValueError when a run would go on with other parameters than it began with."
     before, now = read_json(run_dir.params_path)["params"], asdict(run)
-    other = [f"{k} was {before[k]!r} and is {v!r}" for k, v in now.items() if k not in ("resume", "name") and k in before and before[k] != v]
+    changed = [k for k in now if k not in ("resume", "name") and k in before and before[k] != now[k]]
+    other = [f"{k} was {before[k]!r} and is {now[k]!r}" for k in changed]
     if other: raise ValueError(f"{run.resume} began with other parameters: {'; '.join(other)}. Give the same ones, or start a new run")
 
 # %% ../nbs/runs.ipynb #r022
@@ -259,7 +260,8 @@ def best_checkpoint(
     "Find the checkpoint of a step; ValueError where it is not as it was written."
     path = Path(folder) / f"checkpoint-{step}"
     if not (problems := verify_sums(path)): return path
-    raise ValueError(f"the best checkpoint is damaged: {'; '.join(map(str, problems))}. Remove {path} and resume the run from the one before")
+    raise ValueError(f"the best checkpoint is damaged: {'; '.join(map(str, problems))}. Remove {path} "
+                     "and resume the run from the one before")
 
 # %% ../nbs/runs.ipynb #r036
 def resume_point(
@@ -277,7 +279,8 @@ def history(
     start:dict=None, # validation numbers before the first step
 ) -> pd.DataFrame:   # one row for each epoch: losses, validation numbers, learning rate
     "Turn the trainer's log into a table; epoch 0 is the base model."
-    entries = ([dict(step=0, epoch=0.0, **start)] if start else []) + [{k.removeprefix("eval_"): v for k, v in entry.items()} for entry in log]
+    entries = [dict(step=0, epoch=0.0, **start)] if start else []
+    entries += [{k.removeprefix("eval_"): v for k, v in entry.items()} for entry in log]
     rows = pd.DataFrame(entries).groupby("step", sort=True).first().reset_index()
     first = ["step", "epoch", "loss", "learning_rate", "grad_norm"]
     rest = sorted(c for c in rows if c not in first and not c.startswith(("train_run", "train_samples", "train_steps", "total_")))
@@ -303,6 +306,7 @@ def command(
         if is_first_process(): print(f"run folder: {folder}")
     hints, comments = get_type_hints(cls), field_comments(cls)
     options = {f.name: Annotated[hints[f.name], typer.Option(help=comments[f.name])] for f in fields(cls)}
-    run_it.__signature__ = inspect.Signature([inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=options[f.name]) for f in fields(cls)])
+    def option(f): return inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=options[f.name])
+    run_it.__signature__ = inspect.Signature(list(map(option, fields(cls))))
     run_it.__annotations__, run_it.__doc__ = options, cls.__doc__
     return run_it

@@ -10,7 +10,7 @@ import torch
 
 import helpers
 from protrek_nb import binding
-from protrek_nb.models import backbone
+from protrek_nb.models import encoders
 from protrek_nb.binding.model import BindingModel, Lora
 from protrek_nb.binding.training import Training, train_binding
 from protrek_nb.training.recipes import Optimisation
@@ -54,18 +54,18 @@ def test_one_adapter_for_each_ion_from_files_to_predictions(tmp_path):
 
 
 def stand_in():
-    "E1's stand-in of page 10d: the documented shapes, and small."
-    names = dict(vars(backbone), torch=torch, nn=torch.nn)
-    for cell in nbformat.read(NBS / "models/backbone.ipynb", 4).cells:
+    "E1's stand-in of the page on encoders: the documented shapes, and small."
+    names = dict(vars(encoders))
+    for cell in nbformat.read(NBS / "models/encoders.ipynb", 4).cells:
         if cell.source.startswith(("class StandInPreparer", "class StandInE1")): exec(cell.source, names)
     torch.manual_seed(0)
-    return backbone.E1Backbone(names["StandInE1"](), names["StandInPreparer"](), "stand-in")
+    return encoders.E1Encoder(names["StandInE1"](), names["StandInPreparer"](), "stand-in")
 
 
 def test_e1_trains_behind_contexts_and_predicts(tmp_path, monkeypatch):
     "LoRA on E1's shapes, a new context for each view; probabilities come for the residues of the query alone."
-    monkeypatch.setattr("protrek_nb.binding.training.load_backbone", lambda source, **more: stand_in())
-    monkeypatch.setattr("protrek_nb.binding.model.load_backbone", lambda source, **more: stand_in())
+    monkeypatch.setattr("protrek_nb.binding.training.open_encoder", lambda source, **more: stand_in())
+    monkeypatch.setattr("protrek_nb.binding.model.open_encoder", lambda source, *device, **more: stand_in())
     (tmp_path / "stand-in-e1").mkdir()
     table = two_ions(3)
     context = [lambda rng, s=s: ",".join([*(s[int(rng.integers(0, 5)):] for _ in range(rng.integers(0, 3))), s]) for s in table.sequence]

@@ -1,4 +1,4 @@
-"""The residue store under fire: killed a hundred times while writing, read by several processes while it grows."""
+"""The store under fire: killed a hundred times while writing, read by several processes while it grows."""
 import itertools
 import json
 import os
@@ -37,9 +37,11 @@ def encode(strings):
     return [rows_of(s) for s in strings]
 
 
-def open_store(folder):
-    from protrek_nb.models.residues import ResidueStore
-    return ResidueStore(folder, KEY, dtype="float32", window=50, overlap=20, shard_residues=SHARD)
+def open_store(folder, proteins=()):
+    from protrek_nb.models.store import Store
+    store = Store(folder, KEY, dtype="float32", window=50, overlap=20, shard_residues=SHARD)
+    store.add(dict(proteins))
+    return store
 
 
 def wrong(store, proteins, ids=None):
@@ -84,7 +86,7 @@ def kill_builds(folder, kills):
         os.kill(child, signal.SIGKILL)
         said["kills"] += codes([child]) == [-signal.SIGKILL]
         said["in_mid_file"] += len(list(place.rglob(".tmp-*"))) > litter
-        store = open_store(place)
+        store = open_store(place, proteins)
         there = [name for name in proteins if name in store]
         said["bad"] += list(store.problems.values()) + wrong(store, proteins, there)
         if len(there) == len(proteins): number += 1
@@ -94,7 +96,7 @@ def kill_builds(folder, kills):
 
 def go_on(folder, proteins):
     "Build what the kills left undone, exactly that, and check everything."
-    store = open_store(folder)
+    store = open_store(folder, proteins)
     safe, left = {proteins[name] for name in proteins if name in store}, {proteins[name] for name in store.missing(proteins)}
     bad = [] if store.build(proteins, encode) == len(left - safe) else [f"{folder.name}: what was encoded is not what was missing"]
     return bad + store.verify() + wrong(store, proteins) + store.missing(proteins)
@@ -102,7 +104,8 @@ def go_on(folder, proteins):
 
 def read_while_growing(folder, number):
     "Read what is there until all is there: 0 is good, 1 a wrong row, 2 too slow, 3 never seen half full."
-    store, proteins, partly, ends = open_store(folder), world(number), False, time.time() + 60
+    proteins, partly, ends = world(number), False, time.time() + 60
+    store = open_store(folder, proteins)
     while time.time() < ends:
         lacking = set(store.missing(proteins))
         there = [name for name in proteins if name not in lacking]
@@ -114,7 +117,8 @@ def read_while_growing(folder, number):
 
 def read_after_fork(folder, number):
     "Fork readers from a process that has the store open and mapped, as the workers of a data loader are."
-    store, proteins = open_store(folder), world(number)
+    proteins = world(number)
+    store = open_store(folder, proteins)
     store.get(proteins)
     return codes([fork(lambda: len(wrong(store, proteins))) for _ in range(4)])
 
@@ -166,7 +170,8 @@ def test_readers_of_one_open_store(said):
 def test_two_builders_at_once(said):
     "Two processes build the same proteins: nothing is missing, nothing is wrong."
     assert said["builders"] == [0, 0]
-    store, proteins = open_store(said["folder"] / "race"), world(3)
+    proteins = world(3)
+    store = open_store(said["folder"] / "race", proteins)
     assert store.missing(proteins) == [] and wrong(store, proteins) == [] and store.verify() == []
 
 
@@ -178,7 +183,7 @@ def test_a_truncated_shard_is_named(keep, tmp_path):
     store.build(proteins, encode)
     path, size = store.shards[2]
     os.truncate(path, int(size * keep) if keep == .5 else size + keep if keep < 0 else keep)
-    with pytest.warns(UserWarning, match=f"{path.name} is truncated"): hurt = open_store(tmp_path)
+    with pytest.warns(UserWarning, match=f"{path.name} is truncated"): hurt = open_store(tmp_path, proteins)
     lost = hurt.missing(proteins)
     assert lost and wrong(hurt, proteins, [n for n in proteins if n not in lost]) == []
     with pytest.raises(KeyError, match="truncated"): hurt.get(lost)

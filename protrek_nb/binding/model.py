@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from ..models.backbone import Backbone, fingerprint, load_backbone
+from ..models.encoders import Encoder, open_encoder
+from ..models.store import weights_hash
 from ..core import atomic_path, read_json, write_json
 from ..model import evaluating
 from .prototypes import Prototype, binding_logits
@@ -35,7 +36,7 @@ class Lora:
         if not 0 <= self.dropout < 1: raise ValueError(f"LoRA dropout = {self.dropout} must be at least 0 and below 1")
 
 def put_adapters(
-    backbone:Backbone, # changed in place: its model becomes a peft model
+    backbone:Encoder, # changed in place: its model becomes a peft model
     lora:Lora,         # sizes
     names,             # of the adapters
 ):
@@ -52,7 +53,7 @@ class BindingModel(nn.Module):
     "A backbone, adapters, and a frozen pair of prototypes for each ion."
 
     def __init__(self,
-        backbone:Backbone,            # changed in place when adapters are added
+        backbone:Encoder,            # changed in place when adapters are added
         ions,                         # names of the ions
         scoring_temperature:float=0.2,# of the difference of similarities
         projection:int=0,             # numbers that a state is reduced to; 0: none
@@ -64,7 +65,7 @@ class BindingModel(nn.Module):
         if not shared and lora is None and len(ions) > 1: raise ValueError("all weights learn, so they are shared: one adapter for each ion needs LoRA (lora_rank above 0)")
         self.backbone, self.ions, self.scoring_temperature, self.projection, self.lora, self.shared = backbone, tuple(ions), float(scoring_temperature), projection, lora, shared
         self.names = ("shared",) if shared else self.ions
-        self.origin = fingerprint(backbone.model)
+        self.origin = weights_hash(backbone.model)[:16]
         if lora: put_adapters(backbone, lora, self.names)
         self.heads = nn.ModuleDict({name: nn.Linear(backbone.width, projection, bias=False) if projection else nn.Identity() for name in self.names})
         self.counts = {}
@@ -93,7 +94,7 @@ def _forward(self,
     "Read all views in one pass."
     self.use(ion)
     states, logits = self.backbone(views.flat())
-    return views.rows(self.heads[self.adapter(ion)](states)).float(), logits.unflatten(0, views.targets_VBL.shape[:2])
+    return views.rows(self.heads[self.adapter(ion)](states)).float(), None if logits is None else logits.unflatten(0, views.targets_VBL.shape[:2])
 
 BindingModel.use, BindingModel.forward = _use, _forward
 
@@ -157,9 +158,9 @@ def _save_pretrained(self,
     base, whole = base_state(backbone.model), self.lora is None or backbone.source == "small"
     if whole:
         with atomic_path(folder / "backbone.safetensors") as path: save_file(base, path)
-    about = dict(kind=backbone.kind, source=backbone.source, sizes=getattr(backbone, "sizes", {}), fingerprint=self.origin if self.lora else fingerprint(base))
+    about = dict(kind=backbone.kind, source=backbone.source, sizes=getattr(backbone, "sizes", {}), weights=self.origin if self.lora else weights_hash(base)[:16])
     write_json(folder / "binding.json", dict(backbone=about, ions=list(self.ions), scoring_temperature=self.scoring_temperature, projection=self.projection, shared=self.shared,
-                                             lora=asdict(self.lora) if self.lora else None, prototypes=self.counts, learnt=fingerprint(self.learnt())))
+                                             lora=asdict(self.lora) if self.lora else None, prototypes=self.counts, learnt=weights_hash(self.learnt())[:16]))
 
 BindingModel.save_pretrained = _save_pretrained
 
@@ -168,15 +169,15 @@ def _load_base(folder, about, backbone):
     "Load or check the backbone of a saved model; ValueError for another one."
     own = folder / "backbone.safetensors"
     if backbone is None:
-        backbone = load_backbone(about["source"], **about["sizes"])
+        backbone = open_encoder(about["source"], "cpu", **about["sizes"])
         if own.exists(): backbone.model.load_state_dict(load_file(own))
-    if (found := fingerprint(backbone.model)) == about["fingerprint"]: return backbone
-    raise ValueError(f"{folder} was trained on the backbone {about['source']} ({about['kind']}, weights {about['fingerprint']}), and this is {backbone.source} ({backbone.kind}, weights {found}): "
+    if (found := weights_hash(backbone.model)[:16]) == about["weights"]: return backbone
+    raise ValueError(f"{folder} was trained on the backbone {about['source']} ({about['kind']}, weights {about['weights']}), and this is {backbone.source} ({backbone.kind}, weights {found}): "
                      "adapters and prototypes mean nothing on another backbone; give the old one, or train again")
 
 def _from_pretrained(cls,
     folder,                 # from `save_pretrained`
-    backbone:Backbone=None, # without adapters; None: the one that the folder names
+    backbone:Encoder=None, # without adapters; None: the one that the folder names
 ) -> BindingModel:          # in evaluation mode, on the CPU
     "Read a saved model; FileNotFoundError or ValueError says what does not fit."
     from peft import load_peft_weights, set_peft_model_state_dict
@@ -190,7 +191,7 @@ def _from_pretrained(cls,
     missing = model.load_state_dict(heads, strict=False)
     if missing.unexpected_keys or any(not name.startswith("backbone.") for name in missing.missing_keys): raise ValueError(f"{folder}/heads.safetensors does not fit: {missing}")
     model.counts = about["prototypes"]
-    if (found := fingerprint(model.learnt())) != about["learnt"]:
+    if (found := weights_hash(model.learnt())[:16]) != about["learnt"]:
         raise ValueError(f"{folder}: adapter/ and heads.safetensors hold the weights {found}, and binding.json was written with {about['learnt']}: they belong to another model; copy the whole folder again")
     return model.eval()
 

@@ -16,11 +16,11 @@ import pandas as pd
 import torch
 from transformers.trainer_utils import set_seed as seed_everything
 
-from ..models.backbone import Backbone, load_backbone
+from ..models.encoders import Encoder, open_encoder
 from .model import BindingModel, Lora
 from ..core import find_path, patch_to
 from ..losses import weighted_sum
-from ..model import default_device, evaluating
+from ..model import evaluating
 from .prototypes import SiteLossSettings, site_losses, make_prototype, masked_lm
 from ..training.recipes import Optimisation
 from ..metrics.residues import recall_areas
@@ -81,7 +81,7 @@ class BindingPlan(BatchPlan):
     "The batches of a run."
     def __init__(self,
         table:pd.DataFrame, # chain_id, sequence, labels, ion; `context` (function of a generator, giving the string to read) where a chain has homologues
-        backbone:Backbone,  # makes tokens
+        backbone:Encoder,  # makes tokens
         training:Training,  # says the rest
     ):
         if not len(table): raise ValueError("there are no chains to train on")
@@ -104,7 +104,7 @@ class BindingPlan(BatchPlan):
 
 # %% ../../nbs/binding/training.ipynb #c020
 def pretrain(
-    backbone:Backbone,   # changed in place
+    backbone:Encoder,   # changed in place
     sequences,           # training chains
     training:Training,   # mlm_epochs, recipe, rates, seed
     report=print,        # called with a line for each epoch
@@ -158,7 +158,7 @@ def make_model(
     "Load the backbone, teach it letters, add adapters and prototypes."
     seed_everything(training.seed)
     source = training.backbone if training.backbone == "small" else str(find_path(training.backbone))
-    backbone = load_backbone(source, **(dict(seed=training.seed) if source == "small" else {})).to(default_device())
+    backbone = open_encoder(source, **(dict(seed=training.seed) if source == "small" else {}))
     set_dropout(backbone, training.recipe.dropout)
     pretrain(backbone.train(), table.sequence.drop_duplicates().tolist(), training, report)
     model = BindingModel(backbone.eval(), sorted(table.ion.unique()), training.objective.scoring_temperature, training.projection, training.lora, training.shared)

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['AA_VOCAB', 'FOLDSEEK_VOCAB', 'esm_tokenizer', 'wordpiece_vocab', 'bert_tokenizer', 'load_tokenizer', 'byte_table',
-           'TowerTokenizer', 'check_strings', 'plan_batches', 'padding_share', 'pad_rows']
+           'TowerTokenizer', 'check_strings', 'plan_batches', 'batch_limits', 'padding_share', 'pad_rows']
 
 # %% ../../nbs/models/tokens.ipynb #c004
 import os, tempfile, warnings
 from pathlib import Path
 import numpy as np, torch
 from transformers import BertTokenizer, EsmTokenizer
+from ..core import patch_to
 
 # %% ../../nbs/models/tokens.ipynb #c006
 AA_VOCAB = "<cls> <pad> <eos> <unk> L A G V S E R T I D P K Q N F Y M H W C X B U Z O . - <null_1> <mask>".split()
@@ -124,6 +125,7 @@ def check_strings(
     return strings
 
 # %% ../../nbs/models/tokens.ipynb #c040
+@patch_to(TowerTokenizer)
 def _ids(self, string):
     "Give all ids of one string, before any cut."
     ids = None if self.table is None else _by_table(self.table, self.tokenizer, string)
@@ -133,10 +135,9 @@ def _ids(self, string):
         raise ValueError(f"{self.kind} {string[:20]!r}: no letter of it is in the vocabulary; {self.kind} strings are written in {case} case")
     return ids
 
-TowerTokenizer._ids = _ids
-
 # %% ../../nbs/models/tokens.ipynb #c041
-def _call(self, strings):
+@patch_to(TowerTokenizer)
+def __call__(self, strings):
     "Give one int64 array of ids per string."
     rows = []
     for string in strings:
@@ -147,9 +148,8 @@ def _call(self, strings):
         rows.append(ids)
     return rows
 
-TowerTokenizer.__call__ = _call
-
 # %% ../../nbs/models/tokens.ipynb #c043
+@patch_to(TowerTokenizer)
 def _note(self, string, lost):
     "Remember a cut; warn at the first."
     if not self.cut:
@@ -157,14 +157,11 @@ def _note(self, string, lost):
                       "Further cuts are counted, not announced: see `truncated`", stacklevel=4)
     self.cut[hash(string)] = lost
 
-TowerTokenizer._note = _note
-
 # %% ../../nbs/models/tokens.ipynb #c044
-def _truncated(self):
+@patch_to(TowerTokenizer, property)
+def truncated(self):
     "Count the distinct strings that were cut and the tokens that they lost."
     return dict(strings=len(self.cut), tokens=sum(self.cut.values()))
-
-TowerTokenizer.truncated = property(_truncated)
 
 # %% ../../nbs/models/tokens.ipynb #c052
 def plan_batches(
@@ -181,6 +178,12 @@ def plan_batches(
         else: batches.append([i])
         longest = length
     return batches
+
+def batch_limits(
+    device,     # torch.device
+) -> tuple:     # (budget, overhead) for `plan_batches`
+    "Say how many tokens a batch holds on a device, and what one more batch costs."
+    return (2048, 32) if device.type == "cpu" else (65536, 16384)
 
 # %% ../../nbs/models/tokens.ipynb #c056
 def padding_share(

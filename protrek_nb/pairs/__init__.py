@@ -20,13 +20,16 @@ from ..core import RunDir, find_path, hash_table, parse_parameters, project_path
 from .heads import HeadConfig, PairClassifier
 from .isolates import make_pairs, metadata_names, read_dscript, read_isolates, read_pipr, sequence_id
 from ..model import default_device
-from .features import Slot, SlotNorm, embed_means, features, order_pairs
+from .features import Slot, SlotNorm, features, order_pairs
 from .controls import by_matching, control_scores, judge_scores, leak_audit
-from .splits import WAYS, certify_pairs, split_pairs
+from . import splits
+from .splits import split_pairs
+from ..splits.certificate import certify
 from ..models.residues import check_proteins
-from ..splits.components import SPLITS, need_columns
+from ..splits import components
+from ..splits.components import need_columns
 from .training import PairOptions, ResiduePairs, VectorPairs, pair_loss, pair_metrics, pair_scores, train_head, write_training
-from ..models.encoders import open_encoder, open_residues
+from ..models.encoders import open_encoder, open_means, open_residues
 
 # %% ../../nbs/09_pairs.ipynb #c006
 _all_ = ["read_isolates", "make_pairs", "split_pairs", "features", "PairClassifier"]
@@ -61,7 +64,7 @@ class PairRun:
     seed: int = 42                   # of negatives, split, weights, batches and bootstrap
 
     def __post_init__(self):
-        if self.split not in WAYS: raise ValueError(f"split = {self.split!r} is not known; there are {', '.join(WAYS)}")
+        if self.split not in splits.WAYS: raise ValueError(f"split = {self.split!r} is not known; there are {', '.join(splits.WAYS)}")
         if not 0 < self.max_identity <= 1: raise ValueError(f"max_identity = {self.max_identity} must lie above 0 and not above 1")
         if not self.ratio > 0: raise ValueError(f"ratio = {self.ratio} must be above 0: negatives for each positive")
         self.options, self.config(1)
@@ -109,15 +112,15 @@ def prepare(
 ) -> Prepared:
     "Split the pairs, and look up what the head reads."
     table = order_pairs(split_pairs(pairs, run.split, run.max_identity, seed=run.seed))
-    rows = {s: table[table["split"] == s] for s in SPLITS}
+    rows = {s: table[table["split"] == s] for s in components.SPLITS}
     proteins = dict(zip([*table.a_id, *table.b_id], [*table.a_seq, *table.b_seq]))
     if run.head == "attention":
         residues = open_residues(run.encoder, proteins)
         return Prepared(table, {s: ResiduePairs(residues.get, part.a_id, part.b_id, part.label) for s, part in rows.items()}, residues.width, None)
-    vectors = embed_means(proteins, *open_encoder(run.encoder))
+    vectors = open_means(run.encoder, proteins)
     sides = {s: (vectors.get(part.a_id), vectors.get(part.b_id)) for s, part in rows.items()}
     norm = SlotNorm.fit(*sides["train"]) if run.slot_norm else None
-    return Prepared(table, {s: VectorPairs(*(norm(*sides[s]) if norm else sides[s]), part.label) for s, part in rows.items()}, vectors.vector_ND.shape[1], norm)
+    return Prepared(table, {s: VectorPairs(*(norm(*sides[s]) if norm else sides[s]), part.label) for s, part in rows.items()}, vectors.width, norm)
 
 # %% ../../nbs/09_pairs.ipynb #c025
 def train_pairs(
@@ -166,7 +169,7 @@ def fit(
     pairs = load_pairs(run)
     found = prepare(run, pairs)
     save_params(run_dir, run, hash_table(pairs))
-    certificate = certify_pairs(found.table, run.max_identity)
+    certificate = certify(found.table, run.max_identity)
     write_json(run_dir.certificate_path, certificate)
     write_json(run_dir.path / "pairs.json", dict(made=pairs.attrs.get("report"), split=found.table.attrs.get("split")))
     def say(line): run_dir.log(line); report(line)
@@ -199,7 +202,7 @@ def score_pairs(
     proteins = dict(zip([*pairs.a_id, *pairs.b_id], [*pairs.a_seq, *pairs.b_seq]))
     unknown_N = np.zeros(len(pairs), int)
     if run.head == "attention": return pair_scores(head, ResiduePairs(open_residues(run.encoder, proteins).get, pairs.a_id, pairs.b_id, unknown_N))
-    vectors = embed_means(proteins, *open_encoder(run.encoder))
+    vectors = open_means(run.encoder, proteins)
     sides = vectors.get(pairs.a_id), vectors.get(pairs.b_id)
     if (run_dir.path / "norm.json").exists():
         kept = read_json(run_dir.path / "norm.json")
@@ -216,9 +219,9 @@ def cache_gain(
     table = load_pairs(run)
     table = table.sample(min(n, len(table)), random_state=run.seed)
     proteins = dict(zip([*table.a_id, *table.b_id], [*table.a_seq, *table.b_seq]))
-    encode, key = open_encoder(run.encoder)
-    vectors = embed_means(proteins, encode, key)
-    head = PairClassifier(run.config(vectors.vector_ND.shape[1]))
+    encode = open_encoder(run.encoder)
+    vectors = open_means(encode, proteins)
+    head = PairClassifier(run.config(vectors.width))
     optimizer, seconds = torch.optim.AdamW(head.parameters(), lr=run.learning_rate), {}
     for name in ("cached",) * 6 + ("again",):  # the first one warms up; the fastest of the others counts
         start = time.process_time()

@@ -38,8 +38,8 @@ class ProtocolRun:
 
 # %% ../../nbs/pairs/protocol.ipynb #c010
 CHANGES = {
-    "learning-rate schedule": dict(schedule="plateau"), "early stopping on F1": dict(stop_on="f1"), "threshold for F1": dict(threshold="f1"),
-    "difference and product": dict(kinds="concat,difference,product"), "gradient clipping": dict(clip=1.0),
+    "learning-rate schedule": dict(schedule="plateau"), "early stopping on F1": dict(stop_on="f1"),
+    "threshold for F1": dict(threshold="f1"), "difference and product": dict(kinds="concat,difference,product"), "gradient clipping": dict(clip=1.0),
     "class weights": dict(class_weights=True), "batch normalisation": dict(batch_norm=True), "cross-attention": dict(head="attention"),
     "label smoothing": dict(smoothing=0.2), "siamese metric": dict(head="siamese"), "contrastive loss": dict(contrastive=1.0)}
 

@@ -15,7 +15,7 @@ from ..curriculum import Schedule
 from ..losses import cosine_logits, distill_similarity, same, symmetric_contrast, trimodal_info_nce, triplet_margin
 
 # %% ../../nbs/training/recipes.ipynb #c006
-LR_SCHEDULES = ("constant", "cosine", "one_cycle", "cosine_epochs", "halve_epochs", "plateau") # cosine falls to zero; the first three change with each step, the others after an epoch
+LR_SCHEDULES = ("constant", "cosine", "one_cycle", "cosine_epochs", "halve_epochs", "plateau") # the first three change with each step
 
 @dataclass(frozen=True)
 class Optimisation:

@@ -52,7 +52,7 @@ def training_arguments(
     folder,         # the run's `checkpoints/`
     **changes,      # further arguments of `TrainingArguments`
 ) -> TrainingArguments:
-    "Say to `transformers.Trainer` what the recipe says. One process uses one device: several GPUs are used through `torchrun`, one process for each."
+    "Say to `transformers.Trainer` what the recipe says. One process uses one device; `torchrun` starts a process for each GPU."
     recipe, gpu = plan.recipe, torch.cuda.is_available()
     schedule = "constant_with_warmup" if recipe.warmup and recipe.lr_schedule == "constant" else recipe.lr_schedule
     args = TrainingArguments(**dict(
@@ -60,9 +60,10 @@ def training_arguments(
         learning_rate=recipe.learning_rate, weight_decay=recipe.weight_decay, adam_beta2=recipe.beta2, max_grad_norm=recipe.clip,
         lr_scheduler_type=schedule if schedule in ("cosine", "constant_with_warmup") else "constant",
         warmup_steps=round(recipe.warmup * plan.steps), optim="adamw_torch", bf16=gpu, use_cpu=not gpu,
-        logging_strategy="epoch", eval_strategy="epoch", save_strategy="no", logging_nan_inf_filter=False, report_to="none", disable_tqdm=True,
-        remove_unused_columns=False, dataloader_num_workers=0, dataloader_pin_memory=False, ddp_find_unused_parameters=True) | changes)
-    args._n_gpu = min(args.n_gpu, 1)  # more would wrap the model in DataParallel, which cuts every tensor by rows, also those that are not rows of the batch
+        logging_strategy="epoch", eval_strategy="epoch", save_strategy="no", logging_nan_inf_filter=False, report_to="none",
+        disable_tqdm=True, remove_unused_columns=False, dataloader_num_workers=0, dataloader_pin_memory=False,
+        ddp_find_unused_parameters=True) | changes)
+    args._n_gpu = min(args.n_gpu, 1)  # more would wrap the model in DataParallel, which cuts by rows also what is no row of the batch
     return args
 
 # %% ../../nbs/training/trainer.ipynb #r014
@@ -74,10 +75,10 @@ class EpochSchedule:
         epochs:int,          # length of the run
         lower_is_better=False, # whether `advance` is told a loss; a score otherwise
     ):
-        mode = "min" if lower_is_better else "max"
-        self.inner = dict(
-            cosine_epochs=lambda: CosineAnnealingLR(optimizer, epochs), halve_epochs=lambda: StepLR(optimizer, max(1, epochs // 4), 0.5),
-            plateau=lambda: ReduceLROnPlateau(optimizer, mode, factor=0.5, patience=max(1, recipe.patience // 3), min_lr=1e-6))[recipe.lr_schedule]()
+        mode, wait = "min" if lower_is_better else "max", max(1, recipe.patience // 3)
+        if recipe.lr_schedule == "cosine_epochs": self.inner = CosineAnnealingLR(optimizer, epochs)
+        if recipe.lr_schedule == "halve_epochs": self.inner = StepLR(optimizer, max(1, epochs // 4), 0.5)
+        if recipe.lr_schedule == "plateau": self.inner = ReduceLROnPlateau(optimizer, mode, 0.5, wait, min_lr=1e-6)
 
     def step(self): "Do nothing: a step of the optimiser does not change the rate."
     def advance(self, value): "Go on to the next epoch."; self.inner.step(*[value] if isinstance(self.inner, ReduceLROnPlateau) else [])
@@ -113,19 +114,20 @@ def only_batch(
     return dict(batch=batches[0])
 
 class PlannedTrainer(Trainer):
-    "`transformers.Trainer` with planned batches, losses by name, our validation, and checkpoints that are complete. A subclass has `losses`."
+    "`transformers.Trainer` with planned batches, losses by name, our validation, complete checkpoints. A subclass has `losses`."
     lower_is_better = False  # what a plateau waits for: a higher `score`, or a lower -`score`
 
     def __init__(self,
         model,          # any module
         plan:BatchPlan, # the batches, with recipe and seed
         folder,         # the run's `checkpoints/`
-        validate=None,  # function of the model giving a dict of numbers, `score` among them: more is better; None: the training loss decides
+        validate=None,  # function of the model giving numbers, `score` among them: more is better; None: the training loss decides
         say=print,      # called with one line for each epoch
         **changes,      # further arguments of `TrainingArguments`
     ):
         self.plan, self.recipe, self.validate, self.say, self.sums, self.running = plan, plan.recipe, validate, say, {}, None
-        super().__init__(model=model, args=training_arguments(plan, folder, **changes), train_dataset=plan, eval_dataset=plan, data_collator=only_batch)
+        args = training_arguments(plan, folder, **changes)
+        super().__init__(model=model, args=args, train_dataset=plan, eval_dataset=plan, data_collator=only_batch)
         self.add_callback(FollowPlan(self))
         self.model_accepts_loss_kwargs = False
         self.remove_callback(PrinterCallback)
@@ -134,7 +136,9 @@ class PlannedTrainer(Trainer):
     def get_train_dataloader(self): return DataLoader(self.plan, batch_size=1, shuffle=False, collate_fn=only_batch)
     def get_decay_parameter_names(self, model): return [name for name, _ in model.named_parameters()]
     def floating_point_ops(self, inputs): return 0
-    def _run_epoch(self, **kwargs): return None if self.control.should_training_stop else super()._run_epoch(**kwargs) # a resumed run may be over
+
+    def _run_epoch(self, **kwargs):
+        if not self.control.should_training_stop: super()._run_epoch(**kwargs) # a resumed run may be over
 
 # %% ../../nbs/training/trainer.ipynb #r021
 @patch_to(PlannedTrainer)
@@ -172,7 +176,8 @@ def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=N
     "Compute the loss of a batch; FloatingPointError for a term that is not finite."
     terms = self.losses(model, inputs["batch"])
     bad = [name for name, term in terms.items() if not torch.isfinite(term)]
-    if bad: raise FloatingPointError(f"step {self.state.global_step}: {', '.join(bad)} is not finite; rows of the batch: {', '.join(self.names_of(inputs['batch']))}")
+    names = ", ".join(self.names_of(inputs["batch"]))
+    if bad: raise FloatingPointError(f"step {self.state.global_step}: {', '.join(bad)} is not finite; rows of the batch: {names}")
     self.record(**{name: term.detach() for name, term in terms.items()})
     return (terms["loss"], terms) if return_outputs else terms["loss"]
 
@@ -193,7 +198,8 @@ def progress_line(self,
     metrics:dict, # numbers of this epoch
 ) -> str:         # one line for a person
     "Say how the run stands."
-    numbers = "  ".join(f"{k.removeprefix('eval_').removeprefix('train_')} {v:.3f}" for k, v in metrics.items() if isinstance(v, float) and k != "epoch")
+    shown = {k.removeprefix("eval_").removeprefix("train_"): v for k, v in metrics.items() if isinstance(v, float) and k != "epoch"}
+    numbers = "  ".join(f"{name} {value:.3f}" for name, value in shown.items())
     return f"epoch {round(self.state.epoch):3d}/{int(self.args.num_train_epochs)}  {numbers}"
 
 @patch_to(PlannedTrainer)
@@ -218,8 +224,8 @@ def full_disk_explained(
     except Exception as e:
         if "No space left" not in str(e) and shutil.disk_usage(hidden.parents[1]).free > 2**20: raise
         shutil.rmtree(hidden, ignore_errors=True)
-        raise OSError(errno.ENOSPC, f"the disk is full while writing {hidden.name}: free space (old runs under reports/runs are a good start) and resume "
-                                    f"the run; the checkpoints in {hidden.parents[1]} are complete") from e
+        raise OSError(errno.ENOSPC, f"the disk is full while writing {hidden.name}: free space (old runs under reports/runs are a good "
+                                    f"start) and resume the run; the checkpoints in {hidden.parents[1]} are complete") from e
 
 # %% ../../nbs/training/trainer.ipynb #r028
 def prune_checkpoints(

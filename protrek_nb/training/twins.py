@@ -60,7 +60,8 @@ class TwinPlan(BatchPlan):
         pairs = pairs if recipe.twin_share_end > 0 else pairs.head(0)
         self.pairs, self.replay = pairs.reset_index(drop=True), replay.reset_index(drop=True)
         rows = len(pairs) * (2 if recipe.both_directions else 1) if recipe.twin_share_end > 0 else len(replay)
-        if rows == 0: raise ValueError(f"nothing to train on: {len(pairs)} pairs, {len(replay)} other rows, twin share {recipe.twin_share_end}")
+        if rows == 0:
+            raise ValueError(f"nothing to train on: {len(pairs)} pairs, {len(replay)} other rows, twin share {recipe.twin_share_end}")
         super().__init__(recipe, math.ceil(rows / recipe.batch_size), epochs, seed)
         share = twin_share(recipe, self.steps)
         self.mix = [mix_counts(recipe.batch_size, share(step), step) for step in range(self.steps)]
@@ -95,8 +96,9 @@ def with_structures(
     "Give both sides of each pair their 3Di strings; ValueError where some are not known."
     known = {k: s for k, s in zip(replay.anchor_id, replay.get("anchor_structure", [None] * len(replay))) if isinstance(s, str) and s}
     without = len(replay) - replay.anchor_id.isin(known).sum()
-    if without: raise ValueError(f"the recipe feeds 3Di strings, but {without} of {len(replay)} training proteins have none: complete the column "
-                                 "structure_3di of the table, or set structure=False in the recipe")
+    if without:
+        raise ValueError(f"the recipe feeds 3Di strings, but {without} of {len(replay)} training proteins have none: complete the column "
+                         "structure_3di of the table, or set structure=False in the recipe")
     return pairs.assign(**{f"{side}_structure": pairs[f"{side}_id"].map(known) for side in ("anchor", "hard_neg") if f"{side}_id" in pairs})
 
 # %% ../../nbs/training/twins.ipynb #c016
