@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MODELS', 'DECISIONS', 'LONGEST', 'BindingRun', 'BindingData', 'read_chains', 'load_binding', 'with_contexts',
            'alignments', 'say_contexts', 'data_sums', 'judge_residues', 'judge_decoys', 'fit', 'leave_results',
-           'predict_test', 'load_models', 'load_thresholds', 'read_fasta', 'predict_sites', 'plot_sites', 'plot_judged',
+           'predict_test', 'load_models', 'load_thresholds', 'read_fasta', 'predict_sites', 'plot_sites',
            'read_three_line', 'aligned_views', 'prototype_loss', 'BindingModel', 'high_recall_area']
 
 # %% ../../nbs/10_binding.ipynb #c005
@@ -23,7 +23,7 @@ from ..splits.certificate import certify, cross_search
 from ..splits.components import components
 from .chains import ion_files, positions_of, read_chain_file, read_ions, read_three_line, toy_chains, without_neighbours
 from ..core import RunDir, find_path, hash_table, parse_parameters, read_json, save_params, sha256_file, shared_data, write_json, write_table
-from ..reporting.figures import model_colours, new_figure, plot_sequence, styled, whiskers
+from ..reporting.figures import plot_sequence
 from .folds import (assign_folds, check_positives, check_splits, deal_chains, global_thresholds, long_table, read_thresholds, run_fold,
                               write_oof, write_thresholds)
 from ..model import default_device
@@ -324,30 +324,3 @@ def plot_sites(
 ):                          # figure
     "Write a sequence with its sites."
     return plot_sequence("".join(predicted.residue), predicted.probability, title, known, predicted.position[predicted.call])
-
-# %% ../../nbs/10_binding.ipynb #c044
-@styled
-def plot_judged(
-    judged:pd.DataFrame, # question, ion, model, metric, value, low, high, random
-    title:str,           # the finding
-    metric:str="auprc",  # which one
-):                       # figure
-    "Draw a metric of both models for each question and ion."
-    part = judged[(judged.metric == metric) & (judged.model != "difference")]
-    groups, models = part[["question", "ion"]].drop_duplicates().values.tolist(), list(dict.fromkeys(part.model))
-    colours = model_colours(models)
-    figure, axis = new_figure(2.5 + 1.6 * len(groups), 3.4, title)
-    for k, (question, ion) in enumerate(groups):
-        mine = part[(part.question == question) & (part.ion == ion)]
-        at = k + 0.35 * (np.arange(len(mine)) - (len(mine) - 1) / 2)
-        axis.bar(at, mine.value, 0.32, color=[colours[m] for m in mine.model], label=None)
-        whiskers(axis, at, mine)
-        axis.hlines(mine.random.iloc[0], k - 0.45, k + 0.45, color="0.5", ls="--")
-    axis.set_xticks(range(len(groups)), [f"{q}\n{i}, {part[(part.question == q) & (part.ion == i)].sites.iloc[0]:,} binding\nresidues" for q, i in groups])
-    axis.set(ylabel=metric.upper() + " (dashed: random)", ylim=(0, 1))
-    axis.legend([_patch(colours[m]) for m in models], models, loc="upper left", bbox_to_anchor=(1, 1))
-    return figure
-
-def _patch(colour):
-    from matplotlib.patches import Patch
-    return Patch(color=colour)

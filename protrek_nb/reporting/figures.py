@@ -125,12 +125,13 @@ def _draw_runs(axis, at, values, width):
         axis.scatter(x + np.linspace(-0.2, 0.2, len(mark)) * width, mark, s=14, color="white", edgecolor="0.1", lw=0.8, zorder=3)
 
 
-def _finish_places(axis, firsts, level):
-    "Draw the level of guessing at each place, and name the places."
+def _finish_places(axis, firsts, level, letters):
+    "Draw the level of guessing at each place, and name the places in lines of so many letters."
     for k, row in enumerate(firsts.itertuples()):
         if np.isfinite(row.chance): axis.plot([k - 0.46, k + 0.46], [row.chance] * 2, "k--", lw=1.2, label=level)
-    counted = [f"\nn = {row.n:,.0f} {row.unit}" if np.isfinite(row.n) else "" for row in firsts.itertuples()]
-    axis.set_xticks(range(len(firsts)), [textwrap.fill(name, 17) + n for name, n in zip(firsts["name"], counted)])
+    counted = [f"n = {row.n:,.0f} {row.unit}" if np.isfinite(row.n) else "" for row in firsts.itertuples()]
+    lines = [textwrap.wrap(str(name), letters) + textwrap.wrap(n, letters) for name, n in zip(firsts["name"], counted)]
+    axis.set_xticks(range(len(firsts)), map("\n".join, lines))
     axis.tick_params(axis="x", length=0)
 
 # %% ../../nbs/reporting/figures.ipynb #c022
@@ -163,7 +164,7 @@ def plot_metrics(
             if marks == "bars": _draw_bars(axis, at, of_model, width, write, look)
             else: _draw_points(axis, at, of_model, marks == "lines", k == 0, look)
             if dots is not None: _draw_runs(axis, at, [dots[(dots["model"] == model) & (dots["name"] == x)]["value"] for x in names], width)
-        _finish_places(axis, part.drop_duplicates("name"), level)
+        _finish_places(axis, part.drop_duplicates("name"), level, int(10 * place))
         axis.set_title(str(panel))
     if marks == "bars": axes[0, 0].set(ylim=(0, 1.12), yticks=np.linspace(0, 1, 6))
     if percents: axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1))
