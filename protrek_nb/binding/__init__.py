@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MODELS', 'DECISIONS', 'LONGEST', 'BindingRun', 'BindingData', 'read_chains', 'load_binding', 'with_contexts',
            'alignments', 'say_contexts', 'data_sums', 'judge_residues', 'judge_decoys', 'fit', 'leave_results',
-           'predict_test', 'load_models', 'load_thresholds', 'read_fasta', 'predict_sites', 'plot_sites', 'plot_judged',
+           'predict_test', 'load_models', 'load_thresholds', 'read_fasta', 'predict_sites', 'plot_sites',
            'read_three_line', 'aligned_views', 'prototype_loss', 'BindingModel', 'high_recall_area']
 
 # %% ../../nbs/10_binding.ipynb #c005
@@ -20,11 +20,12 @@ import pandas as pd
 from .model import BindingModel
 from ..models.adapt import Lora
 from .training import Training, predict_rows
-from ..splits.certificate import cross_search
+from ..splits.certificate import certify, cross_search
+from ..splits.components import components
 from .chains import ion_files, positions_of, read_chain_file, read_ions, read_three_line, toy_chains, without_neighbours
 from ..core import RunDir, find_path, hash_table, parse_parameters, read_json, save_params, sha256_file, shared_data, write_json, write_table
-from ..reporting.figures import model_colours, new_figure, plot_sequence, styled, whiskers
-from .folds import (assign_folds, certify_folds, check_positives, check_splits, cluster_chains, deal_clusters, global_thresholds, long_table, read_thresholds, run_fold,
+from ..reporting.figures import plot_sequence
+from .folds import (assign_folds, check_positives, check_splits, deal_chains, global_thresholds, long_table, read_thresholds, run_fold,
                               write_oof, write_thresholds)
 from ..model import default_device
 from .baseline import window_by_ion
@@ -140,17 +141,17 @@ def load_binding(
     if len(test): check_positives(test, run.ions, "test chains")
     folded = assign_folds(train, run.folds, run.max_identity, run.seed)
     check_splits(folded, run.training.seed)
-    if "component" not in test: test = test.assign(component=cluster_chains(test, run.max_identity) + folded.component.max() + 1)
+    if "component" not in test: test = test.assign(component=components(test, run.max_identity) + folded.component.max() + 1)
     alike = cross_search(folded.sequence.unique().tolist(), test.sequence.unique().tolist(), run.max_identity, near=0)["alike"] if len(test) else ()
-    certificate = dict(certify_folds(folded, run.max_identity), left_out=neighbours, test=len(test), test_with_relatives=len(alike))
+    certificate = dict(certify(folded, run.max_identity, by=["component"], part="fold"), left_out=neighbours, test=len(test), test_with_relatives=len(alike))
     if not certificate["clean"]: raise ValueError(f"the folds leak: {certificate['violations']}")
     return BindingData(folded, test, certificate, rejected)
 
 def _set_aside(table, run):
     "Set a fifth of the clusters aside as a test, where there are enough."
-    table = table.assign(component=cluster_chains(table, run.max_identity))
+    table = table.assign(component=components(table, run.max_identity))
     if table.component.nunique() < 5 * run.folds: return table, table.head(0)
-    aside = deal_clusters(table.component, table.ion, 5, run.seed) == 0
+    aside = deal_chains(table, 5, run.seed) == 0
     return table[~aside].reset_index(drop=True), table[aside].reset_index(drop=True)
 
 # %% ../../nbs/10_binding.ipynb #c022
@@ -324,30 +325,3 @@ def plot_sites(
 ):                          # figure
     "Write a sequence with its sites."
     return plot_sequence("".join(predicted.residue), predicted.probability, title, known, predicted.position[predicted.call])
-
-# %% ../../nbs/10_binding.ipynb #c044
-@styled
-def plot_judged(
-    judged:pd.DataFrame, # question, ion, model, metric, value, low, high, random
-    title:str,           # the finding
-    metric:str="auprc",  # which one
-):                       # figure
-    "Draw a metric of both models for each question and ion."
-    part = judged[(judged.metric == metric) & (judged.model != "difference")]
-    groups, models = part[["question", "ion"]].drop_duplicates().values.tolist(), list(dict.fromkeys(part.model))
-    colours = model_colours(models)
-    figure, axis = new_figure(2.5 + 1.6 * len(groups), 3.4, title)
-    for k, (question, ion) in enumerate(groups):
-        mine = part[(part.question == question) & (part.ion == ion)]
-        at = k + 0.35 * (np.arange(len(mine)) - (len(mine) - 1) / 2)
-        axis.bar(at, mine.value, 0.32, color=[colours[m] for m in mine.model], label=None)
-        whiskers(axis, at, mine)
-        axis.hlines(mine.random.iloc[0], k - 0.45, k + 0.45, color="0.5", ls="--")
-    axis.set_xticks(range(len(groups)), [f"{q}\n{i}, {part[(part.question == q) & (part.ion == i)].sites.iloc[0]:,} binding\nresidues" for q, i in groups])
-    axis.set(ylabel=metric.upper() + " (dashed: random)", ylim=(0, 1))
-    axis.legend([_patch(colours[m]) for m in models], models, loc="upper left", bbox_to_anchor=(1, 1))
-    return figure
-
-def _patch(colour):
-    from matplotlib.patches import Patch
-    return Patch(color=colour)

@@ -22,9 +22,12 @@ from .isolates import make_pairs, metadata_names, read_dscript, read_isolates, r
 from ..model import default_device
 from .features import Slot, SlotNorm, features, order_pairs
 from .controls import by_matching, control_scores, judge_scores, leak_audit
-from .splits import WAYS, certify_pairs, split_pairs
+from . import splits
+from .splits import split_pairs
+from ..splits.certificate import certify
 from ..models.residues import check_proteins
-from ..splits.components import SPLITS, need_columns
+from ..splits import components
+from ..splits.components import need_columns
 from .training import PairOptions, ResiduePairs, VectorPairs, pair_loss, pair_metrics, pair_scores, train_head, write_training
 from ..models.encoders import open_encoder, open_means, open_residues
 
@@ -61,7 +64,7 @@ class PairRun:
     seed: int = 42                   # of negatives, split, weights, batches and bootstrap
 
     def __post_init__(self):
-        if self.split not in WAYS: raise ValueError(f"split = {self.split!r} is not known; there are {', '.join(WAYS)}")
+        if self.split not in splits.WAYS: raise ValueError(f"split = {self.split!r} is not known; there are {', '.join(splits.WAYS)}")
         if not 0 < self.max_identity <= 1: raise ValueError(f"max_identity = {self.max_identity} must lie above 0 and not above 1")
         if not self.ratio > 0: raise ValueError(f"ratio = {self.ratio} must be above 0: negatives for each positive")
         self.options, self.config(1)
@@ -109,7 +112,7 @@ def prepare(
 ) -> Prepared:
     "Split the pairs, and look up what the head reads."
     table = order_pairs(split_pairs(pairs, run.split, run.max_identity, seed=run.seed))
-    rows = {s: table[table["split"] == s] for s in SPLITS}
+    rows = {s: table[table["split"] == s] for s in components.SPLITS}
     proteins = dict(zip([*table.a_id, *table.b_id], [*table.a_seq, *table.b_seq]))
     if run.head == "attention":
         residues = open_residues(run.encoder, proteins)
@@ -166,7 +169,7 @@ def fit(
     pairs = load_pairs(run)
     found = prepare(run, pairs)
     save_params(run_dir, run, hash_table(pairs))
-    certificate = certify_pairs(found.table, run.max_identity)
+    certificate = certify(found.table, run.max_identity)
     write_json(run_dir.certificate_path, certificate)
     write_json(run_dir.path / "pairs.json", dict(made=pairs.attrs.get("report"), split=found.table.attrs.get("split")))
     def say(line): run_dir.log(line); report(line)
