@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .model import BindingModel, Lora
+from .model import BindingModel
+from ..models.adapt import Lora
 from .training import Training, predict_rows
 from ..splits.certificate import certify, cross_search
 from ..splits.components import components

@@ -17,7 +17,8 @@ import torch
 from transformers.trainer_utils import set_seed as seed_everything
 
 from ..models.encoders import Encoder, open_encoder
-from .model import BindingModel, Lora
+from .model import BindingModel
+from ..models.adapt import Lora
 from ..core import find_path, patch_to
 from ..losses import weighted_sum
 from ..model import evaluating
