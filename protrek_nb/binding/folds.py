@@ -73,7 +73,7 @@ def inner_split(
     fold:int,           # that is reported
     seed:int=0,         # of the deal
 ) -> tuple:             # (train, valid, reported) tables
-    "Split chains into those that teach, those that choose and those that are reported."
+    "Split chains into training, validation and reported chains."
     rest = table[table.fold != fold]
     chosen = deal_chains(rest, CHOOSERS, seed + fold) == 0
     return tuple(t.reset_index(drop=True) for t in (rest[~chosen], rest[chosen], table[table.fold == fold]))
@@ -83,7 +83,7 @@ def check_splits(
     table:pd.DataFrame, # from `assign_folds`
     seed:int=0,         # of the training
 ):
-    "Raise ValueError where an ion lacks a positive residue among those that teach or those that choose."
+    "Raise ValueError where an ion lacks a positive residue in training or validation."
     for fold in sorted(table.fold.unique()):
         for part, who in zip(inner_split(table, fold, seed), ("teach", "choose")):
             check_positives(part, table.ion.unique(), f"fold {fold}, chains that {who}")

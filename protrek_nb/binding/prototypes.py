@@ -139,7 +139,7 @@ def masked_lm(
 # %% ../../nbs/binding/prototypes.ipynb #c053
 @dataclass(frozen=True)
 class SiteLossSettings:
-    "Weights, temperatures and margins; ValueError for values that cannot be."
+    "Weights, temperatures and margins; ValueError for values that are not possible."
     contrast_weight: float = 1.0      # between views
     prototype_weight: float = 1.0     # margin-gated alignment
     bce_weight: float = 1.0           # on the score

@@ -139,7 +139,7 @@ class EsmEncoder(Encoder):
 
 # %% ../../nbs/models/encoders.ipynb #c019
 class WithNeighbours(nn.Module):
-    "Embeddings of ESM, to which each column adds what stands around it."
+    "Embeddings of ESM, to which a convolution adds the neighbours of each column."
     def __init__(self,
         embeddings,     # of an ESM
         width:int,      # D

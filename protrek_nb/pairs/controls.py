@@ -125,7 +125,7 @@ CONTROLS = ("majority", "1-nearest neighbour", "k-mer boosting", "metadata only"
 def check_split(
     pairs:pd.DataFrame, # pair table with `split`
 ) -> np.ndarray:        # (N,) bool: training rows
-    "Find the training rows; ValueError where they cannot teach anything."
+    "Find the training rows; ValueError where nothing can be learned from them."
     need_columns(pairs, ["a_seq", "b_seq", "label", "split"], "pair table")
     if bad := sorted(set(pairs["split"]) - set(SPLITS)): raise ValueError(f"split {bad[0]!r} is not known: {', '.join(SPLITS)}")
     train_N = (pairs["split"] == "train").to_numpy()
@@ -136,7 +136,7 @@ def control_scores(
     pairs:pd.DataFrame, # pair table with `split`
     seed:int=0,         # of the boosted trees
 ) -> pd.DataFrame:      # one column for each of CONTROLS, index as given: scores of all rows, higher is more positive
-    "Score pairs by everything that compares nothing; all of it learns from training rows only."
+    "Score pairs by controls, none of which compares the two proteins; they learn from training rows only."
     train_N, y_N = check_split(pairs), pairs.label.to_numpy()
     if has_sides(pairs):
         a_ND, b_ND = (word_columns(pairs[f"{s}_seq"].tolist(), train_N) for s in "ab")
@@ -224,7 +224,7 @@ def own_part(
     pairs:pd.DataFrame, # pair table
     score_N,            # (N,) scores
 ) -> np.ndarray:        # (N,) a sum of two numbers, one for each protein of a pair, that comes nearest to the scores
-    "Say how much of each score the two proteins give by themselves, whoever they are paired with."
+    "Estimate how much of each score belongs to the single proteins, whatever their partners are."
     codes_2N, rows_2N = pd.factorize(np.concatenate([pairs.a_id, pairs.b_id]))[0], np.tile(np.arange(len(pairs)), 2)
     sides = sparse.csr_array((np.ones(len(rows_2N)), (rows_2N, codes_2N)), shape=(len(pairs), codes_2N.max() + 1))
     mean = np.mean(score_N)

@@ -25,7 +25,7 @@ HEADS = ("mlp", "siamese", "attention")
 
 @dataclass(frozen=True)
 class HeadConfig:
-    "Sizes of a head; ValueError for one that cannot be."
+    "Sizes of a head; ValueError for one that is not possible."
     width: int                    # D, of a protein's vector, or of a residue's for attention
     head: str = "mlp"             # one of HEADS
     kinds: str = "concat"         # features that the mlp reads

@@ -74,7 +74,7 @@ def _why_not(isolate, segment, sequence, facts, known):
 def read_isolates(
     path,            # TSV, CSV or Parquet, plain or `.gz`, or a DataFrame; long or wide form
 ) -> pd.DataFrame:   # isolate_id, segment, sequence, then metadata (str; `year` is taken from `date`); .attrs["rejected"], .attrs["counts"]
-    "Read isolates; bad rows are set aside, ValueError for a table that is none."
+    "Read isolates; bad rows are set aside, ValueError for a table that holds no isolates."
     rows = read_rows(path, frozenset(sum(plain_names(ISOLATE_COLUMNS).values(), [])))
     listed, meta, left_out = _protein_rows(rows)
     kept, known, rejected = [], {}, Rejected(rows.file)
@@ -109,7 +109,7 @@ def metadata_names(
 def check_isolates(
     isolates:pd.DataFrame, # from `read_isolates`, or made by hand
 ) -> pd.DataFrame:         # the same with columns of ids, in the order isolate_id, segment, sequence, id, metadata
-    "Refuse a table that is none of isolates."
+    "Refuse a table that does not hold isolates."
     need = ["isolate_id", "segment", "sequence"]
     if missing := [c for c in need if c not in isolates]:
         raise ValueError(f"the isolate table lacks the columns {missing}; it has {list(isolates.columns)}. "

@@ -30,7 +30,7 @@ SCHEDULES = ("constant", "cosine", "step", "plateau")
 
 @dataclass(frozen=True)
 class PairOptions:
-    "How a head is trained; ValueError for a choice that cannot be."
+    "How a head is trained; ValueError for a choice that is not possible."
     epochs: int = 30              # passes over the training pairs
     batch_size: int = 64          # pairs in a batch
     learning_rate: float = 1e-3   # of AdamW
@@ -116,7 +116,7 @@ def take_step(
     optimizer, # of the head's weights
     clip=0.0,  # largest gradient norm; 0 does not clip
 ) -> float:    # the loss
-    "Go one step down; FloatingPointError for a loss that is not finite."
+    "Take one training step; FloatingPointError for a loss that is not finite."
     if not torch.isfinite(loss): raise FloatingPointError(f"the loss is {float(loss)}: lower the learning rate, or clip gradients")
     optimizer.zero_grad()
     loss.backward()
