@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['WEIGHTS', 'questions', 'baselines', 'frequency_prior', 'judge', 'judge_namespaces', 'share_attention', 'attention_of',
-           'site_auroc', 'judge_attention', 'plot_questions', 'plot_residues']
+           'site_auroc', 'judge_attention', 'plot_residues']
 
 # %% ../../nbs/go/judge.ipynb #c004
 import numpy as np
@@ -14,7 +14,7 @@ from scipy.ndimage import convolve1d
 from scipy.stats import rankdata
 
 from ..models.batches import pad_residues
-from ..reporting.figures import model_colours, new_figure, plot_sequence, styled, whiskers
+from ..reporting.figures import plot_sequence
 from ..metrics.cafa import fmax, function_intervals, function_table, kmer_neighbour_scores, naive_scores, text_only_scores, text_transfer
 from ..model import evaluating
 
@@ -67,7 +67,7 @@ def frequency_prior(
     frequency_T, # (T,) share of training proteins that carry each term
     space_T,     # (T,) namespace of each term
 ) -> tuple:      # function of scores (N, T) -> (N, T); namespace -> its weight, one of WEIGHTS
-    "Learn to put frequencies under scores; the weight is chosen by Fmax."
+    "Learn to combine frequencies with scores; the weight is chosen by Fmax."
     space_T, centre_T, spread_T = np.asarray(space_T), score_NT.mean(0), score_NT.std(0)
     evidence = lambda s: (s - centre_T) / np.where(spread_T == 0, 1, spread_T)
     prior_T, known_NT, weights, weight_T = np.log(np.asarray(frequency_T) + 1e-5), evidence(score_NT), {}, np.zeros(len(space_T))
@@ -159,27 +159,6 @@ def judge_attention(
         others_T = [site_auroc(alpha_TL[apart], np.tile(site, (apart.sum(), 1))).mean() if apart.any() else np.nan for apart, site in zip(apart_TT, site_TL)]
         records += [dict(protein_id=row.protein_id, go_id=id, auroc=a, others=o, residues=int(s), component=row.component) for id, a, o, s in zip(ids, site_auroc(alpha_TL, site_TL), others_T, site_TL.sum(1))]
     return pd.DataFrame(records)
-
-# %% ../../nbs/go/judge.ipynb #c031
-@styled
-def plot_questions(
-    table:pd.DataFrame,         # question, model, metric, value, low, high
-    title:str,                  # the finding
-    metric:str="macro_aupr",    # which metric
-):                              # figure
-    "Draw a metric of several models for each question."
-    part = table[table.metric == metric]
-    asked, models = list(dict.fromkeys(part.question)), list(dict.fromkeys(part.model))
-    colours = model_colours(models)
-    figure, axes = new_figure(9, 3.8, title, ncols=len(asked), sharey=True, squeeze=False)
-    for axis, question in zip(axes[0], asked):
-        mine = part[part.question == question]
-        axis.bar(range(len(mine)), mine.value, color=[colours[m] for m in mine.model])
-        whiskers(axis, range(len(mine)), mine)
-        axis.set_xticks(range(len(mine)), mine.model, rotation=30, ha="right")
-        axis.set_title(f"{question}\n{mine.proteins.iloc[0]:,} proteins, {mine.terms.iloc[0]:,} terms")
-    axes[0][0].set(ylabel=metric.replace("_", " ").replace("aupr", "AUPR"), ylim=(0, 1))
-    return figure
 
 # %% ../../nbs/go/judge.ipynb #c032
 def plot_residues(
