@@ -29,7 +29,7 @@ def measure(case, seed, encoder):
     run_dir = fit(run, lambda line: None)
     metrics, certificate = read_json(run_dir.metrics_path), read_json(run_dir.certificate_path)
     key = dict(data=data, negatives="matched" if match else "given" if data in ("pipr", "dscript") else "free", split=split, max_identity=most, encoder=run.encoder, seed=seed)
-    shared = dict(clean=certificate["clean"], similar=certificate["similar_sequences"].get("train-test", 0), seconds=round(time.process_time() - start))
+    shared = dict(clean=certificate["clean"], similar=certificate["between"].get("train-test", {}).get("relative", 0), seconds=round(time.process_time() - start))
     return [dict(**key, **row, **shared) for row in metrics["judged"]], [dict(**key, **row) for row in metrics["audit"]]
 
 

@@ -19,11 +19,12 @@ import pandas as pd
 
 from .model import BindingModel, Lora
 from .training import Training, predict_rows
-from ..splits.certificate import cross_search
+from ..splits.certificate import certify, cross_search
+from ..splits.components import components
 from .chains import ion_files, positions_of, read_chain_file, read_ions, read_three_line, toy_chains, without_neighbours
 from ..core import RunDir, find_path, hash_table, parse_parameters, read_json, save_params, sha256_file, shared_data, write_json, write_table
 from ..reporting.figures import model_colours, new_figure, plot_sequence, styled, whiskers
-from .folds import (assign_folds, certify_folds, check_positives, check_splits, cluster_chains, deal_clusters, global_thresholds, long_table, read_thresholds, run_fold,
+from .folds import (assign_folds, check_positives, check_splits, deal_chains, global_thresholds, long_table, read_thresholds, run_fold,
                               write_oof, write_thresholds)
 from ..model import default_device
 from .baseline import window_by_ion
@@ -139,17 +140,17 @@ def load_binding(
     if len(test): check_positives(test, run.ions, "test chains")
     folded = assign_folds(train, run.folds, run.max_identity, run.seed)
     check_splits(folded, run.training.seed)
-    if "component" not in test: test = test.assign(component=cluster_chains(test, run.max_identity) + folded.component.max() + 1)
+    if "component" not in test: test = test.assign(component=components(test, run.max_identity) + folded.component.max() + 1)
     alike = cross_search(folded.sequence.unique().tolist(), test.sequence.unique().tolist(), run.max_identity, near=0)["alike"] if len(test) else ()
-    certificate = dict(certify_folds(folded, run.max_identity), left_out=neighbours, test=len(test), test_with_relatives=len(alike))
+    certificate = dict(certify(folded, run.max_identity, by=["component"], part="fold"), left_out=neighbours, test=len(test), test_with_relatives=len(alike))
     if not certificate["clean"]: raise ValueError(f"the folds leak: {certificate['violations']}")
     return BindingData(folded, test, certificate, rejected)
 
 def _set_aside(table, run):
     "Set a fifth of the clusters aside as a test, where there are enough."
-    table = table.assign(component=cluster_chains(table, run.max_identity))
+    table = table.assign(component=components(table, run.max_identity))
     if table.component.nunique() < 5 * run.folds: return table, table.head(0)
-    aside = deal_clusters(table.component, table.ion, 5, run.seed) == 0
+    aside = deal_chains(table, 5, run.seed) == 0
     return table[~aside].reset_index(drop=True), table[aside].reset_index(drop=True)
 
 # %% ../../nbs/10_binding.ipynb #c022

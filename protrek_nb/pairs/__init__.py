@@ -22,7 +22,8 @@ from .isolates import make_pairs, metadata_names, read_dscript, read_isolates, r
 from ..model import default_device
 from .features import Slot, SlotNorm, features, order_pairs
 from .controls import by_matching, control_scores, judge_scores, leak_audit
-from .splits import WAYS, certify_pairs, split_pairs
+from .splits import WAYS, split_pairs
+from ..splits.certificate import certify
 from ..models.residues import check_proteins
 from ..splits.components import SPLITS, need_columns
 from .training import PairOptions, ResiduePairs, VectorPairs, pair_loss, pair_metrics, pair_scores, train_head, write_training
@@ -166,7 +167,7 @@ def fit(
     pairs = load_pairs(run)
     found = prepare(run, pairs)
     save_params(run_dir, run, hash_table(pairs))
-    certificate = certify_pairs(found.table, run.max_identity)
+    certificate = certify(found.table, run.max_identity)
     write_json(run_dir.certificate_path, certificate)
     write_json(run_dir.path / "pairs.json", dict(made=pairs.attrs.get("report"), split=found.table.attrs.get("split")))
     def say(line): run_dir.log(line); report(line)

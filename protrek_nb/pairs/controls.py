@@ -234,7 +234,7 @@ def leak_audit(
     pairs:pd.DataFrame,  # pair table with `split`
     score_N,             # (N,) scores of the head
     judged:pd.DataFrame, # of `judge_scores`, with the head as "head" and the controls
-    certificate:dict,    # of `certify_pairs`
+    certificate:dict,    # of `certify`
     limit:float=0.70,    # accuracy or AUC that is not believed at first
 ) -> pd.DataFrame:       # question, answer, value; empty where the split is not clean or neither is above the limit
     "Ask what could have leaked."

@@ -13,8 +13,7 @@ import pandas as pd
 from ..data.checks import has_value
 from ..core import hash_table
 from ..twins.similarity import Encoded, pair_identity
-from .components import (LINKS, METHOD, SPLITS, bounded_pairs, check_pairs, fragment_pairs, long_table, need_columns, normal_text, split_components,
-                               split_proteins)
+from .components import LINKS, METHOD, SPLITS, bounded_pairs, check_pairs, fragment_pairs, long_table, need_columns, normal_text
 
 # %% ../../nbs/splits/certificate.ipynb #c008
 def cross_search(
@@ -48,27 +47,40 @@ def fragment_search(
     return sorted({int(b) for _, j in fragment_pairs(seqs_a, seqs_b, threshold) for b in j})
 
 # %% ../../nbs/splits/certificate.ipynb #c015
-def _long(splits):
-    "Lay a pair or protein table out as one row for each protein in each split; ValueError for a missing `split`."
-    long = long_table(check_pairs(splits)) if "anchor_seq" in splits else splits
-    need_columns(long, ["protein_id", "sequence", "text", "split"], "table")
+def _lay_out(
+    table,         # protein, twin, pair or chain table
+    part="split",  # column that names the part of each row
+):                 # (DataFrame protein_id, sequence, ... , parts in order)
+    "Lay any table out as one row for each protein in each part; ValueError for a missing column or an unknown split."
+    long = long_table(check_pairs(table)) if "anchor_seq" in table else long_table(table) if "a_seq" in table else table
+    texts = [] if {"a_seq", "chain_id"} & {*table} else ["text"]
+    long = long.rename(columns=dict(chain_id="protein_id"))
+    need_columns(long, ["protein_id", "sequence", *texts, part], "table")
+    if part != "split": return long, sorted(long[part].unique())
     bad = long[~long["split"].isin(SPLITS)]
-    if len(bad): raise ValueError(f"{len(bad)} row(s) have no valid split, the first is {bad.protein_id.iloc[0]!r} with {bad['split'].iloc[0]!r}; "
-                                  f"allowed: {', '.join(SPLITS)}.")
-    return long
+    if len(bad):
+        raise ValueError(f"{len(bad)} row(s) have no valid split, the first is {bad.protein_id.iloc[0]!r} with {bad['split'].iloc[0]!r}; "
+                         f"allowed: {', '.join(SPLITS)}.")
+    return long, SPLITS
 
 def _facts(long, by=None):
-    "Collect what no two splits may share: a dict kind -> values, '' where missing or a missing-value mark."
-    columns = [c for c in LINKS if c in long] if by is None else list(by)
+    "Collect what no two parts may share: a dict kind -> values, '' where missing or a missing-value mark."
+    columns = [c for c in (*LINKS, "isolate") if c in long] if by is None else list(by)
     need_columns(long, columns, "table")
-    tidy = dict(text=long.text.map(normal_text), **{c: long[c].astype(object) for c in columns})
+    tidy = dict({"text": long.text.map(normal_text)} if "text" in long else {}, **{c: long[c].astype(object) for c in columns})
     return dict(protein=long.protein_id, sequence=long.sequence, **{c: v.where(has_value(v), "").astype(str) for c, v in tidy.items()})
 
 # %% ../../nbs/splits/certificate.ipynb #c016
-def _shared(values, split):
-    "List the values that occur in more than one split."
-    seen = pd.DataFrame(dict(value=np.asarray(values, object), split=np.asarray(split))).query("value != ''").drop_duplicates()
+def _shared(values, part):
+    "List the values that occur in more than one part."
+    seen = pd.DataFrame(dict(value=np.asarray(values, object), part=np.asarray(part))).query("value != ''").drop_duplicates()
     return seen.value[seen.value.duplicated()].unique().tolist()
+
+def _between(facts, home, a, b, alike, pieces):
+    "Count what the parts a and b share, by kind; `relative`: sequences of b that are similar to one of a, or a fragment."
+    held = {kind: [set(values[home == p]) - {""} for p in (a, b)] for kind, values in facts.items()}
+    shared = {kind: len(x & y) for kind, (x, y) in held.items()}
+    return dict(shared, similar=len(alike), fragment=len(pieces), relative=len(alike.union(pieces)))
 
 # %% ../../nbs/splits/certificate.ipynb #c018
 def _nearest(searches, long):
@@ -77,33 +89,39 @@ def _nearest(searches, long):
     where, found, a, b = max(searches, key=lambda s: s[1]["nearest"])
     bound = max(s[1]["nothing_above"] for s in searches)
     if found["rows"] is None: return dict(identity=None, splits=None, proteins=None, nothing_above=round(bound, 4))
-    i, j = found["rows"]
-    return dict(identity=round(found["nearest"], 4), splits=where, proteins=[str(name[a[i]]), str(name[b[j]])], nothing_above=round(bound, 4))
+    pair = [str(name[seqs[k]]) for seqs, k in zip((a, b), found["rows"])]
+    return dict(identity=round(found["nearest"], 4), splits=where, proteins=pair, nothing_above=round(bound, 4))
 
 # %% ../../nbs/splits/certificate.ipynb #c019
+HOW = ("all sequences of each split against all of the others: pairs whose longest common subsequence, an upper bound of the identity, is "
+       "below the threshold are ruled out, the rest is aligned; five-letter words of the shorter sequence that occur in the longer one, "
+       "same threshold; "
+       "ids, sequences, words of texts and groups compared for equality")
+
 def certify(
-    splits,           # pair or protein table with `split`
-    max_identity=.5,  # sequences of different splits must stay below this identity
-    by=None,          # columns that no two splits may share; None: group, family, structure_3di where present
-):                    # dict: clean, violations by kind, examples, compared, nearest, threshold, method, rows, table_hash
-    "Search all splits against each other and write down what was found."
-    long = _long(splits)
-    shared = {kind: _shared(values, long["split"]) for kind, values in _facts(long, by).items()}
-    seqs = {s: long.sequence[long["split"] == s].unique().tolist() for s in SPLITS}
-    searches = [(f"{a}-{b}", cross_search(seqs[a], seqs[b], max_identity), seqs[a], seqs[b])
-                for a, b in combinations(SPLITS, 2) if seqs[a] and seqs[b]]
-    shared["similar"] = [b[j] for _, found, _, b in searches for j in sorted(found["alike"])]
-    shared["fragment"] = [b[j] for _, _, a, b in searches for j in fragment_search(a, b, max_identity)]
+    splits,           # table of proteins, twin pairs, pairs of isolates (a_, b_) or chains, with a column of parts
+    max_identity=.5,  # sequences of different parts must stay below this identity
+    by=None,          # columns that no two parts may share; None: group, family, structure_3di, isolate where present
+    part="split",     # column that names the part of each row: `split`, or another such as `fold`
+):                    # dict: clean, violations by kind, examples, threshold, method; rows and sequences of each part; compared and between
+                      # for each two parts; nearest, table_hash
+    "Search all parts against each other and write down what was found."
+    long, parts = _lay_out(splits, part)
+    home, facts = long[part], _facts(long, by)
+    seqs = {p: long.sequence[home == p].unique().tolist() for p in parts}
+    met = {f"{a}-{b}": (a, b) for a, b in combinations(parts, 2) if seqs[a] and seqs[b]}
+    alike = {where: cross_search(seqs[a], seqs[b], max_identity) for where, (a, b) in met.items()}
+    pieces = {where: fragment_search(seqs[a], seqs[b], max_identity) for where, (a, b) in met.items()}
+    shared = {kind: _shared(values, home) for kind, values in facts.items()}
+    shared["similar"] = [seqs[b][j] for where, (_, b) in met.items() for j in sorted(alike[where]["alike"])]
+    shared["fragment"] = [seqs[b][j] for where, (_, b) in met.items() for j in pieces[where]]
     return dict(clean=not any(shared.values()), violations={k: len(v) for k, v in shared.items()},
                 examples={k: [str(x) for x in v[:3]] for k, v in shared.items() if v}, threshold=max_identity, method=HOW,
-                rows={s: int((splits["split"] == s).sum()) for s in SPLITS}, sequences={s: len(v) for s, v in seqs.items()},
-                compared={where: dict(pairs=f["pairs"], aligned=f["aligned"]) for where, f, *_ in searches},
-                nearest=_nearest(searches, long) if searches else None, table_hash=hash_table(splits))
-
-# %% ../../nbs/splits/certificate.ipynb #c020
-HOW = ("all sequences of each split against all of the others: pairs whose longest common subsequence, an upper bound of the identity, is below "
-       "the threshold are ruled out, the rest is aligned; five-letter words of the shorter sequence that occur in the longer one, same threshold; "
-       "ids, sequences, words of texts and groups compared for equality")
+                rows={str(p): int((splits[part] == p).sum()) for p in parts}, sequences={str(p): len(v) for p, v in seqs.items()},
+                compared={where: dict(pairs=f["pairs"], aligned=f["aligned"]) for where, f in alike.items()},
+                between={where: _between(facts, home, *met[where], f["alike"], pieces[where]) for where, f in alike.items()},
+                nearest=_nearest([(w, f, *(seqs[p] for p in met[w])) for w, f in alike.items()], long) if met else None,
+                table_hash=hash_table(splits))
 
 # %% ../../nbs/splits/certificate.ipynb #c033
 def reference_split(
@@ -125,7 +143,7 @@ def leakage(
     max_identity=.5,   # identity that makes a relative
 ):                     # dict: test_pairs, then the share of test pairs with a known protein, sequence, text, group, relative; any
     "Measure how much of the test pairs is known from training."
-    long = _long(pairs)
+    long, _ = _lay_out(pairs)
     is_test, is_train = (long["split"] == "test").to_numpy(), (long["split"] == "train").to_numpy()
     known = {k: v[is_test].isin(set(v[is_train]) - {""}).to_numpy() for k, v in _facts(long, [c for c in ("group",) if c in long]).items()}
     a, b = (long.sequence[m].unique().tolist() for m in (is_train, is_test))

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SIDES', 'LINKS', 'METHOD', 'SPLITS', 'LARGEST', 'need_columns', 'long_table', 'check_pairs', 'pair_proteins',
-           'normal_text', 'link_codes', 'bounded_pairs', 'fragment_pairs', 'components', 'assign_components',
-           'split_proteins', 'split_components', 'inherit_split', 'split_sizes']
+           'normal_text', 'link_codes', 'bounded_pairs', 'fragment_pairs', 'components', 'deal', 'split_proteins',
+           'split_components', 'inherit_split', 'split_sizes']
 
 # %% ../../nbs/splits/components.ipynb #c003
 import re, unicodedata, warnings
@@ -18,6 +18,7 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 from ..data.checks import has_value
 from ..core import sha256_text
+from ..twins.search import Criterion, linked_groups
 from ..twins.similarity import Encoded, pair_identity
 
 # %% ../../nbs/splits/components.ipynb #c010
@@ -30,12 +31,13 @@ def need_columns(df, columns, what):
 
 # %% ../../nbs/splits/components.ipynb #c011
 def long_table(
-    pairs,  # pair table with ids
-):          # DataFrame protein_id, sequence, text (+ group, split): one row for each side of each pair, sides of a pair together
+    pairs,  # pair table: sides anchor_ and hard_neg_, or a_ and b_
+):          # DataFrame: protein_id, sequence, where known text, isolate, group, split; one row for each side, sides of a pair together
     "Lay both sides of every pair under each other."
-    extra = [c for c in ("group", "split") if c in pairs]
-    sides = [pairs[[f"{s}_id", f"{s}_seq", f"{s}_text", *extra]].set_axis(["protein_id", "sequence", "text", *extra], axis=1) for s in SIDES]
-    return pd.concat([s.reset_index(drop=True) for s in sides]).sort_index(kind="stable").reset_index(drop=True)
+    sides, extra = SIDES if "anchor_seq" in pairs else ("a", "b"), [c for c in ("group", "split") if c in pairs]
+    names = {k: v for k, v in dict(id="protein_id", seq="sequence", text="text", isolate="isolate").items() if f"{sides[0]}_{k}" in pairs}
+    rows = [pairs[[*(f"{s}_{k}" for k in names), *extra]].set_axis([*names.values(), *extra], axis=1) for s in sides]
+    return pd.concat([r.reset_index(drop=True) for r in rows]).sort_index(kind="stable").reset_index(drop=True)
 
 # %% ../../nbs/splits/components.ipynb #c014
 def _name_rows(pairs):
@@ -49,7 +51,8 @@ def _one_meaning(long):
     "Raise ValueError when one id has two sequences or two texts."
     for c in ("sequence", "text"):
         n = long.groupby("protein_id", sort=False)[c].nunique(dropna=False)
-        if (n > 1).any(): raise ValueError(f"protein {n.index[n > 1][0]!r} has {n.max()} different values of {c!r}; give each version its own id.")
+        if (n > 1).any():
+            raise ValueError(f"protein {n.index[n > 1][0]!r} has {n.max()} different values of {c!r}; give each version its own id.")
 
 # %% ../../nbs/splits/components.ipynb #c015
 def check_pairs(
@@ -59,7 +62,8 @@ def check_pairs(
     need_columns(pairs, [f"{s}_{c}" for s in SIDES for c in ("seq", "text")], "pair table")
     out = _name_rows(pairs.reset_index(drop=True).copy())
     itself = np.flatnonzero(out.anchor_id == out.hard_neg_id)
-    if len(itself): raise ValueError(f"row {itself[0]} pairs {out.anchor_id[itself[0]]!r} with itself ({len(itself)} such rows); remove them.")
+    if len(itself):
+        raise ValueError(f"row {itself[0]} pairs {out.anchor_id[itself[0]]!r} with itself ({len(itself)} such rows); remove them.")
     _one_meaning(long_table(out))
     return out
 
@@ -85,18 +89,15 @@ def _codes(values):
     values = pd.Series(np.asarray(values, dtype=object))
     return pd.factorize(values.where(has_value(values), None))[0]
 
-def _link_columns(table, by):
-    "Choose the columns that link: those asked for, else those of LINKS that are there."
-    return [c for c in LINKS if c in table] if by is None else list(by)
-
 def link_codes(
     table,    # protein table
     by=None,  # columns whose equal values link two proteins; None: those of LINKS that the table has
-):            # dict name -> int (N,), equal where linked, -1 where missing; `text` is always in it
+):            # dict name -> int (N,), equal where linked, -1 where missing; the words of `text` are in it where the table has texts
     "Number the values that make two proteins relatives when equal."
-    columns = _link_columns(table, by)
-    need_columns(table, ["sequence", "text", *columns], "protein table")
-    return {"text": _codes([normal_text(t) for t in table.text]), **{c: _codes(table[c]) for c in columns}}
+    columns = [c for c in LINKS if c in table] if by is None else list(by)
+    need_columns(table, ["sequence", *columns], "protein table")
+    texts = {"text": _codes([normal_text(t) for t in table.text])} if "text" in table else {}
+    return {**texts, **{c: _codes(table[c]) for c in columns}}
 
 # %% ../../nbs/splits/components.ipynb #c028
 def _merge(
@@ -130,7 +131,8 @@ def bounded_pairs(
     "Search all pairs for those that the bound cannot rule out."
     for first in range(0, len(seqs_a), block):
         others, shift = (seqs_a[first:], first) if seqs_b is None else (seqs_b, 0)
-        bound = cdist(seqs_a[first:first + block], others, scorer=LCSseq.normalized_similarity, dtype=np.float32, workers=-1)
+        bound = cdist(seqs_a[first:first + block], others, scorer=LCSseq.normalized_similarity, dtype=np.float32,
+                      score_cutoff=max(threshold - 2e-6, 0), workers=-1)  # what is below the cutoff comes back as 0
         i, j = np.nonzero(bound >= threshold - 1e-6)
         if seqs_b is None: i, j = i[i < j], j[i < j]
         order = np.argsort(-bound[i, j], kind="stable")
@@ -178,18 +180,20 @@ def fragment_pairs(
 
 # %% ../../nbs/splits/components.ipynb #c046
 def components(
-    table,            # protein table
+    table,            # protein table: sequence, and where known text, group, family, structure_3di
     max_identity=.5,  # sequences with at least this identity are relatives
     by=None,          # linking columns, see `link_codes`
-):                    # int component of each protein (N,), numbered from 0
+    align=True,       # False: the bound of the identity decides, without alignment
+):                    # int component of each protein (N,), numbered from 0 in order of first appearance
     "Number the connected components over sequence, text and group."
     codes, (copy_N, seqs) = link_codes(table, by), pd.factorize(table.sequence)
-    node_N = np.arange(len(table))
+    node_N, seqs = np.arange(len(table)), list(seqs)
     for code_N in (copy_N, *codes.values()): node_N = _merge_equal(node_N, code_N)
     of_seq = np.zeros(len(seqs), int)
     of_seq[copy_N] = node_N
-    for i, j in fragment_pairs(list(seqs), None, max_identity): of_seq = _merge(of_seq, i, j)
-    return _merge_similar(of_seq, list(seqs), max_identity)[copy_N]
+    for i, j in fragment_pairs(seqs, None, max_identity): of_seq = _merge(of_seq, i, j)
+    if align: return _merge_similar(of_seq, seqs, max_identity)[copy_N]
+    return _merge_equal(of_seq, linked_groups(seqs, Criterion(max_identity, method=METHOD)))[copy_N]
 
 # %% ../../nbs/splits/components.ipynb #c052
 SPLITS = ("train", "valid", "test")
@@ -202,44 +206,42 @@ def _check_fractions(fractions):
     raise ValueError(f"fractions={fractions}: give three shares for {', '.join(SPLITS)} that sum to 1; valid and test may be 0.")
 
 # %% ../../nbs/splits/components.ipynb #c053
-def assign_components(
-    size_C,                  # weight of each component: its pairs or proteins
-    fractions=(.7, .1, .2),  # target shares of train, valid, test
-    seed=0,                  # order of components of equal size
-    held=(0, 0, 0),          # weight that the splits hold already
-):                           # int split of each component (C,): 0 train, 1 valid, 2 test
-    "Give each component, the largest first, to the split with most room; ValueError when a split would stay empty."
-    size_C, want, held = np.asarray(size_C, float), _check_fractions(fractions), np.asarray(held, float)
-    wanted, empty = np.flatnonzero(want), set(np.flatnonzero((want > 0) & (held == 0)))
-    if len(size_C) < len(empty): raise ValueError(_too_few(len(size_C), len(empty)))
-    order = np.random.default_rng(seed).permutation(len(size_C))
+def deal(
+    weight,                  # of each component: a number (C,), or a row (C, K) such as its chains of each ion, for equal parts
+    shares=(.7, .1, .2),     # target shares of train, valid, test; or a number: so many equal parts
+    seed=0,                  # order of components of equal weight
+    held=(0, 0, 0),          # weight that train, valid and test hold already
+):                           # int part of each component (C,), from 0: train, valid, test, or the number of an equal part
+    "Give each component, the largest first, to the part with most room; ValueError when a split would stay empty."
+    weight, rows, equal = np.asarray(weight, float), np.ndim(weight) == 2, np.ndim(shares) == 0
+    want, held = (np.ones(shares), np.zeros(shares)) if equal else (_check_fractions(shares), np.asarray(held, float))
+    if rows and not equal: raise ValueError("weights in rows are dealt to equal parts; give the number of parts.")
+    target = np.zeros(len(want)) if equal else want * (weight.sum() + held.sum())  # the same for equal parts, so it decides nothing there
+    wanted, empty = np.flatnonzero(want), set() if equal else set(np.flatnonzero((want > 0) & (held == 0)))
+    if len(weight) < len(empty): raise ValueError(_too_few(len(weight), len(empty)))
+    size_C, row_CK = (weight.sum(1), weight / weight.sum(0)) if rows else (weight, weight[:, None])
+    order, part_C = np.random.default_rng(seed).permutation(len(weight)), np.zeros(len(weight), int)
     order = order[np.argsort(-size_C[order], kind="stable")]
-    target, split_C = want * (size_C.sum() + held.sum()), np.zeros(len(size_C), int)
-    lack = target - held
+    lack_PK = np.repeat((target - held)[:, None], row_CK.shape[1], 1)
     for left, c in zip(range(len(order), 0, -1), order):
-        allowed = sorted(empty) if left == len(empty) else wanted
-        roomy = [s for s in allowed if size_C[c] <= min(lack[s], target[s] * LARGEST[s])]
-        split_C[c] = s = max(roomy, key=lambda s: lack[s] / want[s]) if roomy else max(allowed, key=lambda s: lack[s])
-        lack[s] -= size_C[c]
-        empty.discard(s)
-    return split_C
+        allowed, lack = sorted(empty) if left == len(empty) else wanted, lack_PK @ row_CK[c] if rows else lack_PK[:, 0]
+        roomy = [] if equal else [p for p in allowed if size_C[c] <= min(lack[p], target[p] * LARGEST[p])]
+        part_C[c] = p = max(roomy, key=lambda p: lack[p] / want[p]) if roomy else max(allowed, key=lambda p: lack[p])
+        lack_PK[p] -= row_CK[c]
+        empty.discard(p)
+    return part_C
 
 def _too_few(n_components, n_splits):
     "Say why a split would be empty and what can be done."
     return (f"{n_components} component(s) cannot fill {n_splits} splits: all proteins are relatives of each other. Raise max_identity, "
             "link by fewer columns (by=[...]), or give valid or test the fraction 0.")
 
-# %% ../../nbs/splits/components.ipynb #c059
-def _warn_giant(share, target):
-    "Say plainly when one component is larger than the whole training share."
-    if share > target: warnings.warn(f"one component holds {share:.0%} of the data (train should have {target:.0%}); it is in train, "
-                                     "and valid and test share what is left", stacklevel=3)
-
 # %% ../../nbs/splits/components.ipynb #c060
 def _pair_rows(table, pairs):
     "Find the protein row of both sides of each pair; ValueError for ids that the table lacks."
     ids = pd.Index(table.protein_id)
-    if not ids.is_unique: raise ValueError(f"protein {ids[ids.duplicated()][0]!r} is in the protein table more than once; keep one row for each id.")
+    if not ids.is_unique:
+        raise ValueError(f"protein {ids[ids.duplicated()][0]!r} is in the protein table more than once; keep one row for each id.")
     rows = [ids.get_indexer(pairs[f"{s}_id"]) for s in SIDES]
     unknown = [x for s, r in zip(SIDES, rows) for x in pairs.loc[r < 0, f"{s}_id"]]
     if unknown: raise ValueError(f"{len(unknown)} id(s) of the pair table are not in the protein table, the first is {unknown[0]!r}.")
@@ -262,31 +264,33 @@ def split_proteins(
     pairs=None,              # pair table over these proteins: its pairs stay together and are what is balanced
 ):                           # copy with `component` and `split`; .attrs["largest_component"]: its share
     "Split proteins along their connected components."
-    need_columns(table, ["protein_id"], "protein table")
+    need_columns(table, ["protein_id", "sequence", "text"], "protein table")
     if not len(table): raise ValueError("the table has no rows: there is nothing to split.")
     label_N = components(table, max_identity, by)
     weight_C = np.zeros(label_N.max(initial=-1) + 1, int)
     if pairs is not None:
         label_N, anchor_row = _twins_together(label_N, table, pairs, by)
         weight_C = np.bincount(label_N[anchor_row], minlength=label_N.max() + 1)
-    split_C = _assign_weighted(weight_C, np.bincount(label_N), fractions, seed)
+    split_C = _deal_weighted(weight_C, np.bincount(label_N), fractions, seed)
     out = table.assign(component=label_N, split=np.array(SPLITS)[split_C[label_N]])
     return _note_largest(out, weight_C if weight_C.any() else np.bincount(label_N), fractions)
 
 # %% ../../nbs/splits/components.ipynb #c062
-def _assign_weighted(pairs_C, proteins_C, fractions, seed):
-    "Assign components with pairs by their pairs, then the others by their proteins."
-    if not pairs_C.any(): return assign_components(proteins_C, fractions, seed)
+def _deal_weighted(pairs_C, proteins_C, fractions, seed):
+    "Deal components with pairs by their pairs, then the others by their proteins."
+    if not pairs_C.any(): return deal(proteins_C, fractions, seed)
     paired, split_C = pairs_C > 0, np.zeros(len(pairs_C), int)
-    split_C[paired] = assign_components(pairs_C[paired], fractions, seed)
+    split_C[paired] = deal(pairs_C[paired], fractions, seed)
     held = np.bincount(split_C[paired], weights=proteins_C[paired], minlength=3)
-    split_C[~paired] = assign_components(proteins_C[~paired], fractions, seed, held)
+    split_C[~paired] = deal(proteins_C[~paired], fractions, seed, held)
     return split_C
 
 def _note_largest(out, weight_C, fractions):
-    "Write the share of the largest component beside the table."
-    out.attrs["largest_component"] = float(weight_C.max() / weight_C.sum())
-    _warn_giant(out.attrs["largest_component"], fractions[0])
+    "Write the share of the largest component beside the table; warn of one that is larger than the whole training share."
+    out.attrs["largest_component"] = share = float(weight_C.max() / weight_C.sum())
+    if share > fractions[0]:
+        warnings.warn(f"one component holds {share:.0%} of the data (train should have {fractions[0]:.0%}); it is in train, "
+                      "and valid and test share what is left", stacklevel=3)
     return out
 
 # %% ../../nbs/splits/components.ipynb #c065
@@ -300,7 +304,8 @@ def split_components(
 ):                           # copy of `pairs` with `component` and `split`; .attrs["largest_component"]: its share of pairs
     "Split twin pairs along the connected components of their proteins."
     out = check_pairs(pairs)
-    if "type" in out and (out.type == "easy").any(): raise ValueError("easy pairs join unrelated proteins; split first, then call easy_pairs.")
+    if "type" in out and (out.type == "easy").any():
+        raise ValueError("easy pairs join unrelated proteins; split first, then call easy_pairs.")
     return inherit_split(out, split_proteins(pair_proteins(out) if proteins is None else proteins, fractions, max_identity, seed, by, out))
 
 # %% ../../nbs/splits/components.ipynb #c066
@@ -312,8 +317,9 @@ def inherit_split(
     anchor, negative = _pair_rows(table, pairs)
     home = table["split"].to_numpy()
     across = np.flatnonzero(home[anchor] != home[negative])
-    if len(across): raise ValueError(f"row {across[0]} pairs {pairs.anchor_id.iloc[across[0]]!r} with {pairs.hard_neg_id.iloc[across[0]]!r} across "
-                                     "splits; split the proteins with pairs=... so that twins stay together.")
+    if len(across):
+        raise ValueError(f"row {across[0]} pairs {pairs.anchor_id.iloc[across[0]]!r} with {pairs.hard_neg_id.iloc[across[0]]!r} across "
+                         "splits; split the proteins with pairs=... so that twins stay together.")
     out = pairs.assign(component=table.component.to_numpy()[anchor], split=home[anchor])
     out.attrs["largest_component"] = table.attrs.get("largest_component")
     return out
