@@ -41,7 +41,7 @@ class TrainRun(Run):
     seed: int = 42                  # of the split, the batches and the bootstrap
     base: str = "data/toy_base"     # model folder, ProTrek .pt file or hub name; "small" starts from random weights
     recipe: str = "balanced"        # one of recipes.RECIPES
-    text_difference: str = "auto"   # how texts differ: "grounded" (disjoint labels), "tfidf_corpus", "tfidf_group"; "auto": grounded where there are labels
+    text_difference: str = "auto"   # "grounded" (disjoint labels), "tfidf_corpus", "tfidf_group"; "auto": grounded where there are labels
     max_residues: int | None = None # cut longer proteins after so many residues, and count them; None: never
 
     def __post_init__(self):
@@ -107,8 +107,9 @@ def _refuse_small(found):
         n, twins = part.table.component.nunique(), len(part.pairs)
         enough = len(part.easy) and (twins > 1 or not len(found.pairs)) if split == "test" else twins or len(part.easy)
         if not enough: raise ValueError(
-            f"the {split} split has {n} component(s), {len(part.table)} proteins, {twins} twin pair(s) and {len(part.easy)} pairs of strangers: too little "
-            "to measure a model on. Give more families, or a higher max_identity, which makes more and smaller components")
+            f"the {split} split has {n} component(s), {len(part.table)} proteins, {twins} twin pair(s) and {len(part.easy)} pairs of "
+            "strangers: too little to measure a model on. Give more families, or a higher max_identity, which makes more and "
+            "smaller components")
 
 @patch_to(TrainRun)
 def notes(self, inputs, found): # the report of mining
@@ -252,10 +253,11 @@ def save(self, run_dir, found, trained, results):
     trained.model.save_pretrained(run_dir.path / "model")
     write_table(run_dir.path / "pairs.parquet", found.pairs)
     write_table(run_dir.predictions_path, pd.concat([r["predictions"].assign(model=m) for m, r in results.items()], ignore_index=True))
-    vectors = {f"{m}.{kind}": getattr(r["scored"], at) for m, r in results.items() for kind, at in (("sequence", "prot_ND"), ("text", "text_MD"))}
+    scored = {m: r["scored"] for m, r in results.items()}
+    vectors = {f"{m}.{kind}": x for m, s in scored.items() for kind, x in (("sequence", s.prot_ND), ("text", s.text_MD))}
     with atomic_path(run_dir.path / "embeddings.safetensors") as path:
         save_file({name: np.ascontiguousarray(x, dtype=np.float32) for name, x in vectors.items()}, path)
-    strings = results["base"]["scored"]
+    strings = scored["base"]
     write_json(run_dir.path / "strings.json", dict(sequence=strings.sequences, text=strings.texts))
     write_json(run_dir.metrics_path, summarise(results) | drift)
 
