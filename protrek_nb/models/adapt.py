@@ -232,7 +232,7 @@ def load_adapter(
 def checkpoint_activations(
     model,  # changed in place
 ):          # the model
-    "Compute activations again on the way back instead of keeping them."
+    "Compute activations again in the backward pass instead of keeping them."
     for kind in model.towers: getattr(model, kind).encoder.config.use_cache = False  # of no use here, and warned about
     enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
     enable(dict(use_reentrant=False))

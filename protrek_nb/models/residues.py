@@ -14,7 +14,7 @@ def windows(
     window=1024,   # residues that the encoder sees at once
     overlap=256,   # residues that two neighbours share, fewer than `window`
 ) -> list:         # (start, end) of each window, 0-based, end not included
-    "Cut a protein into overlapping windows; ValueError for sizes that cannot be."
+    "Cut a protein into overlapping windows; ValueError for sizes that are not possible."
     if not 0 <= overlap < window:
         raise ValueError(f"window={window}, overlap={overlap}: the overlap is at least 0 and smaller than the window")
     if length < 1: raise ValueError(f"length={length}: a protein has at least one residue")

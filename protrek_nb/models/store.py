@@ -73,7 +73,7 @@ def write_shard(
     rows_of,     # {digest of a sequence: rows (L, D)}, all float16 or all float32
     about,       # {name: str}: what the shard says of itself
 ) -> Path:       # the shard
-    "Write a shard so that it is there completely or not at all."
+    "Write a shard completely or not at all."
     digest, at, header = hashlib.sha256(), 0, {}
     for name, rows in rows_of.items():
         header[name] = dict(dtype=_LETTERS[rows.dtype.str], shape=rows.shape, data_offsets=(at, at + rows.nbytes))

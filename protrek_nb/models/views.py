@@ -32,7 +32,7 @@ class Tokens:
 # %% ../../nbs/models/views.ipynb #c008
 @dataclass(frozen=True)
 class MaskRule:
-    "How residues are masked; ValueError for rates and shares that cannot be."
+    "How residues are masked; ValueError for rates and shares that are not possible."
     mask_id: int              # token of the mask
     letter_ids: tuple         # tokens of the amino acids that a random letter is drawn from
     rates: tuple = (0.05, 0.15)      # lowest and highest share of residues chosen; each view of each chain draws its own
