@@ -17,7 +17,8 @@ def make_model(lora):
     from transformers import EsmConfig, EsmForMaskedLM
     from encoding import shapes_35m
     from protrek_nb.models.encoders import open_encoder
-    from protrek_nb.binding.model import BindingModel, Lora
+    from protrek_nb.binding.model import BindingModel
+    from protrek_nb.models.adapt import Lora
     from protrek_nb.models.tokens import AA_VOCAB, esm_tokenizer
     shape = shapes_35m(1)["sequence"]
     with tempfile.TemporaryDirectory() as folder:

@@ -21,7 +21,8 @@ from .splits.components import split_components, split_proteins, split_sizes
 from .data.tables import label_sets
 
 # %% ../nbs/01_dataset.ipynb #c004
-_all_ = ["certify", "check_pairs", "inherit_split", "leakage", "normal_text", "pair_proteins", "reference_split", "split_components", "split_proteins", "split_sizes"]
+_all_ = ["certify", "check_pairs", "inherit_split", "leakage", "normal_text", "pair_proteins", "reference_split", "split_components",
+         "split_proteins", "split_sizes"]
 
 # %% ../nbs/01_dataset.ipynb #c013
 def _pair_names(pairs):
@@ -94,7 +95,8 @@ def _draws(table, n, rng):
 def _easy_table(table, rows):
     "Write out drawn rows (i, j, identity, text similarity) as a pair table."
     i, j, alike, told = (list(x) for x in zip(*rows)) if rows else ([], [], [], [])
-    sides = {f"{s}_{c}": table[name].to_numpy()[r] for s, r in zip(SIDES, (i, j)) for c, name in (("id", "protein_id"), ("seq", "sequence"), ("text", "text"))}
+    names = dict(id="protein_id", seq="sequence", text="text")
+    sides = {f"{s}_{c}": table[name].to_numpy()[r] for s, r in zip(SIDES, (i, j)) for c, name in names.items()}
     out = pd.DataFrame(sides).assign(seq_similarity=alike, text_similarity=told, group="", type="easy")
     known = {f"{s}_component": table.component.to_numpy()[r] for s, r in zip(SIDES, (i, j))} if "component" in table else {}
     return out.assign(**known, **(dict(split=table["split"].to_numpy()[i]) if "split" in table else {}))
@@ -158,7 +160,8 @@ def collate(
     if (seq_N[:B] < 0).any() or (text_N[:B] < 0).any(): raise ValueError("each row needs the strings anchor_seq and anchor_text.")
     relevant_ST = _relevance(seq_N, text_N, [text_key(t) for t in texts], len(sequences))
     component = _first_known(rows, "component", seq_N, len(sequences), "component")
-    component_S = torch.from_numpy(pd.factorize(pd.Series([f"\0{k}" if c is None else c for k, c in enumerate(component)], dtype=object))[0])
+    alone = pd.Series([f"\0{k}" if c is None else c for k, c in enumerate(component)], dtype=object)
+    component_S = torch.from_numpy(pd.factorize(alone)[0])
     structures = _first_known(rows, "structure", seq_N, len(sequences))
     names = [f"{r.get('anchor_id', k)}>{r.get('hard_neg_id', '')}" for k, r in enumerate(rows)]
     return Batch(sequences, texts, seq_N[:B], seq_N[B:], text_N[:B], text_N[B:], relevant_ST, component_S,

@@ -11,7 +11,8 @@ import torch
 import helpers
 from protrek_nb import binding
 from protrek_nb.models import encoders
-from protrek_nb.binding.model import BindingModel, Lora
+from protrek_nb.binding.model import BindingModel
+from protrek_nb.models.adapt import Lora
 from protrek_nb.binding.training import Training, train_binding
 from protrek_nb.training.recipes import Optimisation
 from protrek_nb.binding.chains import toy_chains

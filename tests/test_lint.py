@@ -98,6 +98,13 @@ def test_stored_outputs_are_there(path):
 
 
 @every_notebook
+def test_links_lead_to_pages(path):
+    "A link from page to page is relative to the page, as Jupyter and the docs read it."
+    links = re.findall(r"\]\(([^)#\s]+\.ipynb)", "\n".join(cell["source"] for cell in cells(path, "markdown")))
+    assert [link for link in links if "://" not in link and not (path.parent / link).exists()] == []
+
+
+@every_notebook
 def test_exported_cells_keep_imports_apart(path):
     "A cell with an export holds imports or other code, never both: the docs run every cell that imports."
     for number, cell in enumerate(cells(path, "code")):
@@ -114,7 +121,7 @@ def test_no_notebook_exports_itself(path):
 
 
 TAGGED = [path for path in NOTEBOOKS if any("parameters" in cell["metadata"].get("tags", []) for cell in cells(path))]
-NOT_YET_A_RUN = ("09_pairs", "10_binding", "protocol")  # their classes are not yet subclasses of Run: comments may differ
+NOT_YET_A_RUN = ("10_binding",)  # their classes are not yet subclasses of Run: comments may differ
 
 
 def test_the_runs_have_parameters():
@@ -187,6 +194,12 @@ def test_production_never_imports_the_toy(path):
 def test_a_module_is_short(path):
     "More than 400 lines are two modules."
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+@every_module
+def test_no_line_is_long(path):
+    "Code lines have at most 140 characters."
+    assert [n for n, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if len(line) > 140] == []
 
 
 # ---------------------------------------------------------------- all files

@@ -68,7 +68,7 @@ def draw_unseen(
     carriers:tuple=(10, 100),# fewest and most proteins of a term that qualifies
     seed:int=0,              # of the draw
 ) -> np.ndarray:             # rows, rising
-    "Draw terms of middling frequency."
+    "Draw terms of medium frequency."
     count_N = np.asarray(annotations.matrix(ontology).sum(0)).ravel()
     count_N[list(ontology.roots)] = 0  # a root would take its whole namespace along
     fit = np.flatnonzero((count_N >= carriers[0]) & (count_N <= carriers[1]))

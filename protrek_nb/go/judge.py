@@ -73,7 +73,7 @@ def frequency_prior(
     frequency_T, # (T,) share of training proteins that carry each term
     space_T,     # (T,) namespace of each term
 ) -> tuple:      # function of scores (N, T) -> (N, T); namespace -> its weight, one of WEIGHTS
-    "Learn to put frequencies under scores; the weight is chosen by Fmax."
+    "Learn to combine frequencies with scores; the weight is chosen by Fmax."
     space_T, centre_T, spread_T = np.asarray(space_T), score_NT.mean(0), score_NT.std(0)
     evidence = lambda s: (s - centre_T) / np.where(spread_T == 0, 1, spread_T)
     prior_T, known_NT, weights, weight_T = np.log(np.asarray(frequency_T) + 1e-5), evidence(score_NT), {}, np.zeros(len(space_T))

@@ -137,7 +137,7 @@ def attribution_loss(
     block_BL: torch.Tensor,  # from make_blocks
     real_BP: torch.Tensor,  # bool: these pairs count
 ) -> torch.Tensor:  # scalar, nats, mean over the pairs that have a target; 0 if none has
-    "Hold attention to the blocks that the score depends on."
+    "Compare attention with what blocks are worth for the score."
     index_BPL = block_BL.clamp(min=0)[:, None].expand_as(alpha_BPL)
     share_BPN = torch.zeros_like(delta_BPN, dtype=torch.float32).scatter_add(2, index_BPL, alpha_BPL.float() * (block_BL >= 0)[:, None])
     worth_BPN = delta_BPN.detach().float().clamp(min=0)
