@@ -55,8 +55,8 @@ def runs_in(folder):
 
 
 def fit(run, folder):
-    "Train a run whose folder lies in `folder`; nothing is printed."
-    with runs_in(folder): return train.fit(run, report=quiet)
+    "Make a run of any system whose folder lies in `folder`; nothing is printed."
+    with runs_in(folder): return runs.fit(run, report=quiet)
 
 
 def weights(run_dir):

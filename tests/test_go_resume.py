@@ -30,3 +30,14 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path):
     assert read_table(whole.path / "trace.csv").equals(read_table(resumed.path / "trace.csv"))
     assert read_json(whole.metrics_path) == read_json(resumed.metrics_path)
     assert {"frequency_weights", "questions", "namespaces"} <= set(read_json(whole.metrics_path))
+
+
+def test_two_processes_make_one_run(tmp_path):
+    "Each process reads its share of a batch; one folder, one voice, and a finished run."
+    table = load_terms()
+    table[table.family.isin(table.family.unique()[:40])].to_csv(tmp_path / "proteins.csv", index=False)
+    run, port = go.GoRun(name="both", data=str(tmp_path / "proteins.csv"), ontology=str(toy_obo_path()), epochs=1, batch_size=16, replicates=2), helpers.free_port()
+    assert helpers.finish(*[helpers.start(helpers.fit_in_world, rank, 2, port, run, tmp_path / "runs") for rank in range(2)], seconds=240) == [0, 0]
+    assert [p.name for p in (tmp_path / "runs").iterdir()] == ["both"]
+    folder = tmp_path / "runs" / "both"
+    assert (folder / "log.txt").read_text().count("epoch   1/1") == 1 and read_json(folder / "metrics.json")["questions"]

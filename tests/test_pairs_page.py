@@ -1,22 +1,8 @@
-"""The main page of the pair classifier: its parameters cell, and settings that reach the place where they act."""
-import ast
+"""The main page of the pair classifier: its public names, and settings that reach the place where they act."""
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-
-from conftest import ROOT
-from test_lint import assigned, cells
-
-
-def test_the_parameters_cell_is_the_dataclass():
-    "09_pairs has one cell tagged `parameters`, on its first screen, with the names and the values of PairRun."
-    tagged = [(n, cell) for n, cell in enumerate(cells(ROOT / "nbs" / "09_pairs.ipynb")) if "parameters" in cell["metadata"].get("tags", [])]
-    assert len(tagged) == 1 and tagged[0][0] <= 4
-    module = ast.parse((ROOT / "protrek_nb" / "pairs.py").read_text(encoding="utf-8"))
-    run = next(node for node in module.body if isinstance(node, ast.ClassDef) and node.name == "PairRun")
-    body = ast.parse(tagged[0][1]["source"]).body
-    assert assigned(body) == assigned(run.body) and list(assigned(body)) == list(assigned(run.body))
 
 
 def test_public_names():
@@ -35,15 +21,16 @@ def test_settings_reach_the_head():
     assert type(PairClassifier(replace(run, head="siamese").config(7)).part).__name__ == "SiamesePair"
 
 
-def test_one_class_in_a_split_is_an_error():
+def test_one_class_in_a_split_is_an_error(tmp_path):
     "A run whose validation has one class says so before it trains."
     import pytest
-    from protrek_nb.pairs import PairRun, Prepared, train_pairs
+    from protrek_nb.core import RunDir
+    from protrek_nb.pairs import PairRun, Prepared
     from protrek_nb.pairs.training import VectorPairs
     x, table = np.random.default_rng(0).normal(size=(20, 4)), pd.DataFrame()
     both, one = VectorPairs(x, x, np.arange(20) % 2), VectorPairs(x, x, np.ones(20))
     with pytest.raises(ValueError, match="split 'valid' has 20 positive and 0 negative"):
-        train_pairs(PairRun(head="mlp", epochs=1), Prepared(table, dict(train=both, valid=one, test=both), 4, None))
+        PairRun(head="mlp", epochs=1).train(Prepared(table, dict(train=both, valid=one, test=both), 4, None), RunDir(tmp_path), lambda line: None)
 
 
 def test_names_decide_no_score(tmp_path):

@@ -156,17 +156,17 @@ class PairClassifier(nn.Module):
     "Say how likely two proteins belong together; the order of the two does not matter."
     def __init__(self, config:HeadConfig):
         super().__init__()
-        self.config, self.part = config, _classes[config.head](config)
+        self.sizes, self.part = config, _classes[config.head](config)
 
     def forward(self, a, b): # vectors (B, D) each; for attention tuples (residues_BLD, mask_BL)
         "Give a logit for each pair, (B,); ValueError for what does not fit the head."
         for x in (a, b):
             residues = isinstance(x, (tuple, list))
-            if residues != (self.config.head == "attention"):
+            if residues != (self.sizes.head == "attention"):
                 needed = "one vector for each protein" if residues else "residues and their mask"
-                raise ValueError(f"the {self.config.head} head reads {needed}")
+                raise ValueError(f"the {self.sizes.head} head reads {needed}")
             width = (x[0] if residues else x).shape[-1]
-            if width != self.config.width: raise ValueError(f"the head reads vectors of width {self.config.width}, got {width}")
+            if width != self.sizes.width: raise ValueError(f"the head reads vectors of width {self.sizes.width}, got {width}")
         return self.part(a, b)
 
 # %% ../../nbs/pairs/heads.ipynb #c032
@@ -176,7 +176,7 @@ def save(self, folder): # made if need be
     folder = Path(folder)
     weights = {name: x.contiguous() for name, x in self.state_dict().items()}
     with atomic_path(folder / "head.safetensors") as temp: save_file(weights, temp)
-    write_json(folder / "head.json", asdict(self.config))
+    write_json(folder / "head.json", asdict(self.sizes))
 
 @patch_to(PairClassifier, staticmethod)
 def load(folder): # written by `save`
