@@ -9,7 +9,7 @@ import helpers
 from protrek_nb import binding
 from protrek_nb.models.encoders import small_encoder
 from protrek_nb.binding.model import BindingModel
-from protrek_nb.binding.training import Training, predict_chains, set_prototypes
+from protrek_nb.binding.training import predict_chains, set_prototypes
 from protrek_nb.binding.chains import toy_chains
 
 
@@ -26,7 +26,7 @@ def predict(rank, n, port, path):
         helpers.join_world(rank, n, port)
         torch.distributed.init_process_group("gloo")
     model, table = BindingModel(small_encoder(width=16, reach=2), ("CA", "ZN")), chains()
-    set_prototypes(model, table, Training())
+    set_prototypes(model, table)
     np.savez(f"{path}.{rank}.npz", *predict_chains(model, table))
 
 
