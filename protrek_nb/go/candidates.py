@@ -41,10 +41,8 @@ class HopMasks:
 
 # %% ../../nbs/go/candidates.ipynb #c015
 def _gather(matrix, rows): # for each marked cell its place in rows, and its column
-    "Read the marked columns of some rows."
-    first, n = matrix.indptr[rows], np.diff(matrix.indptr)[rows]
-    which = np.repeat(np.arange(len(rows)), n)
-    return which, matrix.indices[np.arange(len(which)) + np.repeat(first - np.cumsum(n) + n, n)]
+    "Read the marked columns of some rows, also of repeated ones."
+    return [places.astype(np.int64) for places in matrix[rows].nonzero()]
 
 # %% ../../nbs/go/candidates.ipynb #c023
 PRESETS = {"code": dict(hard_frac=(0.2, 0.8), shortlist_M=(32, 256), k_hard=(8, 32), hier_max_hops_up=(0, 2), hier_max_hops_down=(0, 1),

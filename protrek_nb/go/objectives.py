@@ -17,7 +17,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..core import patch_to
 from ..losses import NO_SCORE, distill_similarity, unit, weighted_contrast, weighted_sum
 
 # %% ../../nbs/go/objectives.ipynb #c021

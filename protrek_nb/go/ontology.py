@@ -49,7 +49,7 @@ class Ontology:
     def from_obo(cls,
         path,                            # OBO file, plain or `.gz`
         relations=("is_a", "part_of"),   # edges that lead to a more general term
-    ) -> Ontology:                       # terms as rows, with `.report`
+    ):                                   # an Ontology: terms as rows, with `.report`
         "Read an ontology from an OBO file; ValueError for a cycle or a file that is no OBO."
         stanzas, header = read_stanzas(path)
         live, dead, other, rejected = sort_stanzas(stanzas)

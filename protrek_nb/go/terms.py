@@ -10,7 +10,6 @@ __all__ = ['PHASES', 'FIRST_EPOCHS', 'RELATION_TOKENS', 'phases_for', 'TermText'
 import numpy as np
 import torch
 
-from ..core import patch_to
 from ..curriculum import Phases
 from ..model import evaluating
 from ..models.tokens import plan_batches

@@ -82,14 +82,12 @@ def _guarded(self, step, reason, work):
     "Run a change of the vectors; on failure log why and keep what was there."
     start = time.perf_counter()
     entry = dict(step=step, reason=reason, ok=True, problem="")
-    try:
-        entry |= work()
+    try: entry |= work()
     except Exception as error:
         if self.index is None: raise
         entry |= dict(ok=False, problem=f"{type(error).__name__}: {error}")
         self.log(f"step {step}: {reason} failed, the cached vectors of step {self.served_step} go on serving. {entry['problem']}")
-    else:
-        self.served_step = step
+    else: self.served_step = step
     self.history.append(entry | dict(seconds=round(time.perf_counter() - start, 3)))
     return self.history[-1]
 
