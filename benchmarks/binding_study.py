@@ -11,7 +11,7 @@ from unittest.mock import patch
 import torch
 
 from ablation import study
-from protrek_nb.binding import training as bindingtrainer
+from protrek_nb.binding import training
 from protrek_nb.binding import BindingRun, fit
 from protrek_nb.core import read_json
 from protrek_nb.models.views import Views
@@ -23,7 +23,7 @@ SHOWN = ("auprc", "hra", "mcc")
 
 def stacked_by_order(*args, **kwargs):
     "Make views whose rows are the residues left in each view, by order; a row holds strangers after the first residue that only one view has lost."
-    views = bindingtrainer.Views(**vars(aligned(*args, **kwargs)))
+    views = training.Views(**vars(aligned(*args, **kwargs)))
     left = [[views.column_VBR[v, b][views.usable_VBR[v, b]] for b in range(views.column_VBR.shape[1])] for v in range(len(views.column_VBR))]
     column_VBR = torch.full_like(views.column_VBR, -1)
     for b in range(column_VBR.shape[1]):
@@ -38,12 +38,12 @@ def labels_of_first_view(batch):
     return batch.label_BR.gather(1, (first_BR - 1).clamp(min=0)) * (first_BR >= 0)  # column 0 is <cls>
 
 
-aligned, dealt = bindingtrainer.aligned_views, bindingtrainer.BindingPlan.__getitem__
+aligned, dealt = training.aligned_views, training.BindingPlan.__getitem__
 
 
 def stacked_batch(plan, i):
     "The batch of a plan, stacked by order."
-    with patch.object(bindingtrainer, "aligned_views", stacked_by_order): batch = dealt(plan, i)
+    with patch.object(training, "aligned_views", stacked_by_order): batch = dealt(plan, i)
     batch.label_BR = labels_of_first_view(batch)
     return batch
 
@@ -53,7 +53,7 @@ def measure(variant, seed, epochs):
     torch.set_num_threads(1)
     start = time.process_time()
     deal = stacked_batch if variant == "order-stacked views" else dealt
-    with patch.object(bindingtrainer.BindingPlan, "__getitem__", deal):
+    with patch.object(training.BindingPlan, "__getitem__", deal):
         run_dir = fit(BindingRun(name=f"binding-{variant.replace(' ', '-')}-{seed}", seed=seed, epochs=epochs, **VARIANTS[variant]), report=lambda line: None)
     metrics = read_json(run_dir.metrics_path)
     found = {r["metric"]: r["value"] for r in metrics["sites"] if r["question"] == "out of fold" and r["model"] == "prototypes"}

@@ -29,7 +29,8 @@ from .metrics.thresholds import (
     ranking_areas, reliability_table, threshold_for_precision, threshold_intervals)
 
 # %% ../nbs/06_eval.ipynb #c005
-_all_ = ["Platt", "best_threshold", "bootstrap_interval", "brier", "compare_retrieval", "compare_seeds", "fmax", "high_recall_area", "precision_at_prevalence", "ranking_areas", "relevance_from_labels",
+_all_ = ["Platt", "best_threshold", "bootstrap_interval", "brier", "compare_retrieval", "compare_seeds", "fmax", "high_recall_area",
+         "precision_at_prevalence", "ranking_areas", "relevance_from_labels",
          "reliability_table", "retrieval", "retrieval_per_query", "seed_interval", "smin", "threshold_for_precision"]
 
 # %% ../nbs/06_eval.ipynb #c008
@@ -173,7 +174,8 @@ def decision_metrics(
     threshold, platt = best_threshold(*labelled_scores(valid)), fit_platt(*labelled_scores(valid))
     bare = lambda value: Interval(value, float("nan"), float("nan"))
     return dict(threshold=bare(threshold), **threshold_intervals(y_N, score_N, threshold, codes_N, n, seed),
-                brier=bootstrap_ratio((platt(score_N) - y_N) ** 2, None, codes_N, n, seed), ece=bare(calibration_error(y_N, platt(score_N))))
+                brier=bootstrap_ratio((platt(score_N) - y_N) ** 2, None, codes_N, n, seed),
+                ece=bare(calibration_error(y_N, platt(score_N))))
 
 # %% ../nbs/06_eval.ipynb #c053
 def column_or_labels(
@@ -276,9 +278,11 @@ def table_retrieval(
     cluster: str = None,  # column whose equal values are resampled together, for intervals; None: no intervals
     n: int = 2000,  # bootstrap replicates
     seed: int = 0,  # of the bootstrap
-) -> pd.DataFrame:  # rows protein_to_text and text_to_protein; mrr, map, recall_at_k, hit_at_k, n, n_without; with a cluster also x_low and x_high
+) -> pd.DataFrame:  # rows protein_to_text, text_to_protein; mrr, map, recall_at_k, hit_at_k, n, n_without; with a cluster x_low and x_high
     "Score retrieval in both directions over a protein table."
     keep_N, keep_M = (np.flatnonzero(pd.Index(all_).isin(table[c])) for all_, c in ((scored.sequences, "sequence"), (scored.texts, "text")))
     sequences, texts = [scored.sequences[i] for i in keep_N], [scored.texts[i] for i in keep_M]
-    clusters = None if cluster is None else [table.drop_duplicates(c).set_index(c)[cluster][strings].to_numpy() for c, strings in (("sequence", sequences), ("text", texts))]
-    return retrieval_both(scored.prot_ND[keep_N], scored.text_MD[keep_M], table_relevance(table, sequences, texts, label), ks, clusters=clusters, n=n, seed=seed)
+    look_up = lambda column, strings: table.drop_duplicates(column).set_index(column)[cluster][strings].to_numpy()
+    clusters = None if cluster is None else [look_up("sequence", sequences), look_up("text", texts)]
+    relevant = table_relevance(table, sequences, texts, label)
+    return retrieval_both(scored.prot_ND[keep_N], scored.text_MD[keep_M], relevant, ks, clusters=clusters, n=n, seed=seed)

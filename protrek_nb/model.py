@@ -16,13 +16,14 @@ from torch.nn import functional as F
 from transformers import AutoConfig, AutoModel, BertConfig, BertModel, EsmConfig, EsmModel, PreTrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 from transformers.models.esm.modeling_esm import EsmLMHead
-from .models.adapt import add_lora, checkpoint_activations, freeze, inject_lora, load_adapter, merge_lora, save_adapter, trainable_table
+from protrek_nb.models.adapt import (add_lora, checkpoint_activations, freeze, inject_lora, load_adapter, merge_lora, save_adapter,
+    trainable_table)
 from .models.checkpoints import check_state, convert, is_frequency, locate, place_frequencies, read_file, unwrap
 from .core import patch_to, read_json, sha256_file
 from .models.kernels import speed_up
 from .models.published import CheckpointError, is_own, small_esm
-from .models.tokens import (AA_VOCAB, FOLDSEEK_VOCAB, TowerTokenizer, bert_tokenizer, check_strings, esm_tokenizer, load_tokenizer,
-    batch_limits, pad_rows, plan_batches, wordpiece_vocab)
+from .models.tokens import (AA_VOCAB, FOLDSEEK_VOCAB, TowerTokenizer, bert_tokenizer, check_strings, esm_tokenizer,
+    load_tokenizer, batch_limits, pad_rows, plan_batches, wordpiece_vocab)
 
 # %% ../nbs/02_model.ipynb #c006
 _all_ = ["add_lora", "checkpoint_activations", "freeze", "load_adapter", "merge_lora", "save_adapter", "trainable_table", "wordpiece_vocab",
@@ -210,7 +211,9 @@ def get_protein_repr(self, sequences): "Unit vectors (N, repr_dim) of amino-acid
 def get_text_repr(self, texts): "Unit vectors (N, repr_dim) of texts."; return self._get_repr("text", texts)
 
 @patch_to(ProTrek)
-def get_structure_repr(self, structures): "Unit vectors (N, repr_dim) of lower-case 3Di strings."; return self._get_repr("structure", structures)
+def get_structure_repr(self, structures):
+    "Unit vectors (N, repr_dim) of lower-case 3Di strings."
+    return self._get_repr("structure", structures)
 
 # %% ../nbs/02_model.ipynb #c051
 @patch_to(ProTrek)
@@ -223,7 +226,8 @@ def forward(
     "Encode whatever is given, with gradient."
     given = dict(sequence=sequences, text=texts, structure=structures)
     if all(strings is None for strings in given.values()): raise ValueError("nothing to encode: give sequences, texts or structures")
-    return {kind: self.encode(kind, strings) for kind, strings in given.items() if strings is not None} | dict(temperature=self.temperature * 1)
+    encoded = {kind: self.encode(kind, strings) for kind, strings in given.items() if strings is not None}
+    return encoded | dict(temperature=self.temperature * 1)
 
 # %% ../nbs/02_model.ipynb #c054
 @patch_to(ProTrek)
@@ -299,8 +303,8 @@ def _base_of(file, base, **hub):
     if base is not None: return locate(base, **hub)[0] or Path(base)
     for folder in (file.parent, file.parent.parent):
         if is_own(folder) or any(folder.glob("*/vocab.txt")): return folder
-    raise CheckpointError(f"{file} holds weights only, and no configurations lie beside it: give the folder of the model that it was made from, "
-                          "as in from_pretrained(file, base='weights/ProTrek_35M')")
+    raise CheckpointError(f"{file} holds weights only, and no configurations lie beside it: give the folder of the model that it was made "
+                          "from, as in from_pretrained(file, base='weights/ProTrek_35M')")
 
 # %% ../nbs/02_model.ipynb #c067
 def _folder_of(path_or_repo, base=None, cache_dir=None, sha256=None, **hub):

@@ -12,9 +12,8 @@ import helpers
 from protrek_nb import binding
 from protrek_nb.models import encoders
 from protrek_nb.binding.model import BindingModel
-from protrek_nb.models.adapt import Lora
-from protrek_nb.binding.training import Training, train_binding
-from protrek_nb.training.recipes import Optimisation
+from protrek_nb.binding.training import train_binding
+from protrek_nb.core import RunDir
 from protrek_nb.binding.chains import toy_chains
 
 NBS = Path(__file__).resolve().parent.parent / "nbs"
@@ -39,7 +38,7 @@ def test_one_adapter_for_each_ion_from_files_to_predictions(tmp_path):
     with helpers.runs_in(tmp_path): run_dir = binding.fit(run, report=helpers.quiet)
     fold = run_dir.path / "fold_1"
     assert {p.name for p in (fold / "adapter").iterdir() if p.is_dir()} == {"ZN", "CA"}
-    log = (run_dir.path / "training.log").read_text()
+    log = (run_dir.log_path).read_text()
     assert "no alignments were asked for" in log and "fold 1" in log and "fold 2" in log
     assert set(pd.read_parquet(run_dir.predictions_path).question) == {"out of fold", "test"}
     chain = table[table.ion == "CA"].iloc[0]
@@ -70,8 +69,9 @@ def test_e1_trains_behind_contexts_and_predicts(tmp_path, monkeypatch):
     (tmp_path / "stand-in-e1").mkdir()
     table = two_ions(3)
     context = [lambda rng, s=s: ",".join([*(s[int(rng.integers(0, 5)):] for _ in range(rng.integers(0, 3))), s]) for s in table.sequence]
-    training = Training(str(tmp_path / "stand-in-e1"), recipe=Optimisation(batch_size=4, learning_rate=1e-3), lora=Lora(2, 4.0, 0.0), epochs=1, num_variants=2)
-    model, record = train_binding(table.assign(context=context), table, training, tmp_path, helpers.quiet)
+    run = binding.BindingRun(ion="ZN+CA", backbone=str(tmp_path / "stand-in-e1"), batch_size=4, learning_rate=1e-3, lora_rank=2, lora_alpha=4.0, lora_dropout=0.0, epochs=1, num_variants=2)
+    model = train_binding(table.assign(context=context), table, run, RunDir(tmp_path), helpers.quiet)
+    record = pd.read_csv(tmp_path / "history.csv")
     assert len(record) == 1 and np.isfinite(record.loss).all()
     alone, behind = model.predict([table.sequence[0]], table.ion[0])[0], model.predict([f"MKV,{table.sequence[0]}"], table.ion[0])[0]
     assert len(alone) == len(behind) == len(table.sequence[0]) and np.isfinite(alone).all()

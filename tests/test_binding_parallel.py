@@ -9,7 +9,7 @@ import helpers
 from protrek_nb import binding
 from protrek_nb.models.encoders import small_encoder
 from protrek_nb.binding.model import BindingModel
-from protrek_nb.binding.training import Training, predict_chains, set_prototypes
+from protrek_nb.binding.training import predict_chains, set_prototypes
 from protrek_nb.binding.chains import toy_chains
 
 
@@ -26,7 +26,7 @@ def predict(rank, n, port, path):
         helpers.join_world(rank, n, port)
         torch.distributed.init_process_group("gloo")
     model, table = BindingModel(small_encoder(width=16, reach=2), ("CA", "ZN")), chains()
-    set_prototypes(model, table, Training())
+    set_prototypes(model, table)
     np.savez(f"{path}.{rank}.npz", *predict_chains(model, table))
 
 
@@ -60,7 +60,7 @@ def fit_in_world(rank, n, port, data, folder):
     torch.set_num_threads(1)
     if n > 1: helpers.join_world(rank, n, port)
     with helpers.runs_in(folder):
-        run_dir = binding.fit(binding.BindingRun(data=data, epochs=1, mlm_epochs=0, num_variants=1, folds=2, batch_size=4, name="two"), report=helpers.quiet)
+        run_dir = binding.fit(binding.BindingRun(data=data, epochs=1, mlm_epochs=1, num_variants=1, folds=2, batch_size=4, name="two"), report=helpers.quiet)
     Path(f"{folder}/rank_{rank}.json").write_text(json.dumps(str(run_dir.path)))
 
 

@@ -121,7 +121,6 @@ def test_no_notebook_exports_itself(path):
 
 
 TAGGED = [path for path in NOTEBOOKS if any("parameters" in cell["metadata"].get("tags", []) for cell in cells(path))]
-NOT_YET_A_RUN = ("10_binding",)  # their classes are not yet subclasses of Run: comments may differ
 
 
 def test_the_runs_have_parameters():
@@ -140,7 +139,7 @@ def test_the_parameters_cell_is_the_dataclass(path):
     wanted = parameters_cell(getattr(importlib.import_module(f"protrek_nb.{default_exports(path)[0]}"), guarded))
     plain = [re.split(r"\s+#", line)[0] for line in tagged[0][1].splitlines()]
     assert plain == [re.split(r"\s+#", line)[0] for line in wanted.splitlines()]
-    if path.stem not in NOT_YET_A_RUN: assert tagged[0][1] == wanted, "write the cell again: print(runs.parameters_cell(...))"
+    assert tagged[0][1] == wanted, "write the cell again: print(runs.parameters_cell(...))"
     flags = {d for cell in cells(path, "code") for d in directives(cell["source"])}
     assert not flags & {"eval: false", "slow", "gpu"}, "papermill runs such cells; scale by parameters instead"
 

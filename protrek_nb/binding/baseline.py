@@ -40,7 +40,8 @@ def window_baseline(
 ):                   # function of chains, giving for each its (L,) probabilities
     "Train the baseline; ValueError where only one kind of residue is there."
     y_N = label_array("".join(labels))
-    if y_N.min() == y_N.max(): raise ValueError(f"all {len(y_N)} residues of {len(labels)} chains have the label {y_N[0]}: a regression needs both kinds")
+    if y_N.min() == y_N.max():
+        raise ValueError(f"all {len(y_N)} residues of {len(labels)} chains have the label {y_N[0]}: a regression needs both kinds")
     fitted = LogisticRegression(C=1.0, max_iter=300).fit(window_features(sequences, width), y_N)
     def predict(chains):
         p_N = fitted.predict_proba(window_features(chains, width))[:, 1].astype(np.float32)
@@ -52,8 +53,9 @@ def window_by_ion(
     asked:pd.DataFrame, # sequence, ion
 ) -> list:              # for each asked chain its (L,) probabilities
     "Train the baseline for each ion by itself, and predict."
-    found = [None] * len(asked)
+    out = [None] * len(asked)
     for ion, rows in asked.groupby("ion").indices.items():
-        mine = known[known.ion == ion]
-        for i, p_L in zip(rows, window_baseline(mine.sequence.tolist(), mine.labels.tolist())(asked.sequence.iloc[rows].tolist())): found[i] = p_L
-    return found
+        part = known[known.ion == ion]
+        predict = window_baseline(part.sequence.tolist(), part.labels.tolist())
+        for i, p_L in zip(rows, predict(asked.sequence.iloc[rows].tolist())): out[i] = p_L
+    return out

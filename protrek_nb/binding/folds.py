@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CHOOSERS', 'deal_chains', 'check_positives', 'assign_folds', 'inner_split', 'check_splits', 'choose_thresholds',
-           'long_table', 'run_fold', 'leave_fold', 'plot_fold', 'write_oof', 'read_oof', 'global_thresholds',
+           'long_table', 'run_fold', 'save_fold', 'plot_fold', 'write_oof', 'read_oof', 'global_thresholds',
            'write_thresholds', 'read_thresholds']
 
 # %% ../../nbs/binding/folds.ipynb #c004
@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from .training import Training, predict_chains, train_binding
-from ..core import atomic_path, write_json, write_table
+from .training import BindingRun, predict_chains, train_binding
+from ..core import RunDir, atomic_path, write_json, write_table
 from ..reporting.figures import new_figure, styled
 from .baseline import window_by_ion
 from ..metrics.residues import best_site_threshold, decision_rates
 from ..splits.components import components, deal
 from .chains import flat_labels
-from ..runs import process_rank, wait_for_all
+from ..runs import is_first_process, wait_for_all
 
 # %% ../../nbs/binding/folds.ipynb #c008
 def deal_chains(
@@ -91,55 +91,57 @@ def check_splits(
 # %% ../../nbs/binding/folds.ipynb #c025
 def choose_thresholds(
     table:pd.DataFrame, # labels, ion
-    found,              # probabilities of each chain
+    predicted,          # probabilities of each chain
     metric:str="mcc",   # "mcc" or "f1"
 ) -> dict:              # ion -> threshold
     "Choose the threshold of each ion."
-    rows = table.reset_index(drop=True).groupby("ion").indices
-    return {ion: best_site_threshold(flat_labels(table.iloc[r]), np.concatenate([found[i] for i in r]), metric) for ion, r in rows.items()}
+    flat = lambda at: (flat_labels(table.iloc[at]), np.concatenate([predicted[i] for i in at]))
+    return {ion: best_site_threshold(*flat(at), metric) for ion, at in table.reset_index(drop=True).groupby("ion").indices.items()}
 
 def long_table(
     table:pd.DataFrame, # chain_id, sequence, labels, ion, component
-    **found,            # column -> probabilities of each chain
+    **columns,          # column -> probabilities of each chain
 ) -> pd.DataFrame:      # chain_id, position (from 1), ion, label, component and the columns given
     "Lay residues under each other."
     length = table.sequence.str.len().to_numpy()
     out = {name: np.repeat(table[name].to_numpy(), length) for name in ("chain_id", "ion", "component") if name in table}
     out |= dict(position=np.concatenate([np.arange(1, n + 1) for n in length]), label=flat_labels(table))
-    return pd.DataFrame(out | {name: np.concatenate(p) for name, p in found.items()})
+    return pd.DataFrame(out | {name: np.concatenate(p) for name, p in columns.items()})
 
 # %% ../../nbs/binding/folds.ipynb #c026
 def run_fold(
     fold:int,           # that is reported
     table:pd.DataFrame, # from `assign_folds`
-    training:Training,  # how to train
-    folder,             # of the run; gets fold_k/
-    report=print,       # called with one line for each epoch
+    run:BindingRun,     # how to train; a fold is the run with another seed
+    run_dir:RunDir,     # of the run; gets fold_k/
+    say=print,          # called with one line for each epoch
 ) -> pd.DataFrame:      # residues of the fold: probability, baseline, fold, threshold
     "Train and judge one fold; a fold that is complete is only read."
-    folder = Path(folder) / f"fold_{fold}"
-    kept = folder / "predictions.parquet"
-    if kept.exists(): report(f"fold {fold} is complete"); return pd.read_parquet(kept)
-    train, valid, reported = inner_split(table, fold, training.seed)
-    model, record = train_binding(train, valid, replace(training, seed=training.seed + fold), folder, lambda line: report(f"fold {fold}  {line}"))
-    thresholds, found = choose_thresholds(valid, predict_chains(model, valid)), predict_chains(model, reported)
-    if process_rank()[0] == 0:
-        out = long_table(reported, probability=found, baseline=window_by_ion(pd.concat([train, valid]), reported)).assign(fold=fold)
-        out["threshold"] = out.ion.map(thresholds)
-        leave_fold(folder, model, record, thresholds, out)
+    folder = RunDir(run_dir.path / f"fold_{fold}")
+    if folder.predictions_path.exists(): say(f"fold {fold} is complete"); return pd.read_parquet(folder.predictions_path)
+    train, valid, reported = inner_split(table, fold, run.seed)
+    model = train_binding(train, valid, replace(run, seed=run.seed + fold), folder, lambda line: say(f"fold {fold}  {line}"))
+    thresholds, predicted = choose_thresholds(valid, predict_chains(model, valid)), predict_chains(model, reported)
+    if is_first_process():
+        out = long_table(reported, probability=predicted, baseline=window_by_ion(pd.concat([train, valid]), reported)).assign(fold=fold)
+        save_fold(folder, model, thresholds, out.assign(threshold=out.ion.map(thresholds)))
     wait_for_all()
-    return pd.read_parquet(kept)
+    return pd.read_parquet(folder.predictions_path)
 
 # %% ../../nbs/binding/folds.ipynb #c027
-def leave_fold(folder, model, record, thresholds, out):
-    "Write thresholds, adapter, heads with prototypes, history, plots and predictions: the thresholds before the model that needs them, the predictions last, for they say that the fold is complete."
-    write_json(folder / "thresholds.json", thresholds)
-    model.save_pretrained(folder)
-    write_table(folder / "history.csv", record)
-    (folder / "plots").mkdir(exist_ok=True)
-    plot_fold(record, out).savefig(folder / "plots" / "fold.png")
-    write_table(folder / "predictions.parquet", out)
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+def save_fold(
+    folder:RunDir,      # of the fold, with its history
+    model,              # BindingModel
+    thresholds:dict,    # of each ion
+    out:pd.DataFrame,   # residues of the fold
+):
+    "Write a fold: the thresholds before the model that needs them, the predictions last, for they say that the fold is complete."
+    write_json(folder.path / "thresholds.json", thresholds)
+    model.save_pretrained(folder.path)
+    (folder.path / "plots").mkdir(exist_ok=True)
+    plot_fold(pd.read_csv(folder.history_path), out).savefig(folder.path / "plots" / "fold.png")
+    write_table(folder.predictions_path, out)
+    for done in (folder.path, folder.path / "letters"): shutil.rmtree(RunDir(done).checkpoints_dir, ignore_errors=True)
 
 @styled
 def plot_fold(
@@ -148,13 +150,14 @@ def plot_fold(
 ):                       # figure
     "Draw loss and score by epoch, and precision over recall of the reported chains."
     from sklearn.metrics import precision_recall_curve
-    figure, (left, right) = new_figure(8, 3, f"Fold {out.fold.iloc[0]}: {out.chain_id.nunique()} chains, {int(out.label.sum())} binding residues", ncols=2)
+    title = f"Fold {out.fold.iloc[0]}: {out.chain_id.nunique()} chains, {int(out.label.sum())} binding residues"
+    figure, (left, right) = new_figure(8, 3, title, ncols=2)
     left.plot(record.epoch, record.hra, color="#0072b2")
     left.axvline(record.epoch[record.score.idxmax()], color="0.6", ls="--")
     left.set(xlabel="epoch (dashed: chosen)", ylabel="HRA of choosing chains", ylim=(0, 0.31))
-    for column, colour in (("probability", "#0072b2"), ("baseline", "#8c8c8c")):
+    for column, label, colour in (("probability", "model", "#0072b2"), ("baseline", "one-hot window", "#8c8c8c")):
         precision, recall, _ = precision_recall_curve(out.label, out[column])
-        right.step(recall, precision, where="pre", color=colour, label=dict(probability="model", baseline="one-hot window")[column])
+        right.step(recall, precision, where="pre", color=colour, label=label)
     right.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     right.legend()
     return figure
@@ -166,12 +169,14 @@ def write_oof(
 ):
     "Write out-of-fold predictions as plain arrays."
     ids = (oof.chain_id.astype(str) + ":" + oof.position.astype(str)).to_numpy(str)
+    kinds = dict(label=np.uint8, probability=np.float32, fold=np.int16, ion=str)
+    labels, probs, folds, ions = (oof[name].to_numpy(kind) for name, kind in kinds.items())
     with atomic_path(path) as temp, open(temp, "wb") as file:
-        np.savez_compressed(file, ids=ids, labels=oof.label.to_numpy(np.uint8), probs=oof.probability.to_numpy(np.float32), folds=oof.fold.to_numpy(np.int16), ions=oof.ion.to_numpy(str))
+        np.savez_compressed(file, ids=ids, labels=labels, probs=probs, folds=folds, ions=ions)
 
 def read_oof(path) -> pd.DataFrame: # id, label, prob, fold, ion
     "Read out-of-fold predictions; nothing is unpickled."
-    with np.load(path, allow_pickle=False) as found: return pd.DataFrame(dict(id=found["ids"], label=found["labels"], prob=found["probs"], fold=found["folds"], ion=found["ions"]))
+    with np.load(path, allow_pickle=False) as kept: return pd.DataFrame({name.removesuffix("s"): kept[name] for name in kept.files})
 
 # %% ../../nbs/binding/folds.ipynb #c039
 def global_thresholds(
@@ -183,11 +188,12 @@ def global_thresholds(
         y, t = part.label.to_numpy(bool), best_site_threshold(part.label, part.probability)
         called = part.probability.to_numpy() >= t
         rates = decision_rates((called & y).sum(), (called & ~y).sum(), (~called & y).sum(), (~called & ~y).sum())
-        out[str(ion)] = dict(threshold=t, **{k: float(v) for k, v in rates.items()}, num_samples=len(part), pos_ratio=float(y.mean()), chosen_on="these residues, out of fold")
+        counted = dict(num_samples=len(part), pos_ratio=float(y.mean()), chosen_on="these residues, out of fold")
+        out[str(ion)] = dict(threshold=t, **{k: float(v) for k, v in rates.items()}, **counted)
     return out
 
-def write_thresholds(path, found): # dict from `global_thresholds`
+def write_thresholds(path, thresholds): # dict from `global_thresholds`
     "Write thresholds as YAML."
-    with atomic_path(path) as temp: temp.write_text(yaml.safe_dump(found, sort_keys=False), encoding="utf-8")
+    with atomic_path(path) as temp: temp.write_text(yaml.safe_dump(thresholds, sort_keys=False), encoding="utf-8")
 
 def read_thresholds(path) -> dict: "Read thresholds."; return yaml.safe_load(Path(path).read_text(encoding="utf-8"))

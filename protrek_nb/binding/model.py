@@ -17,7 +17,7 @@ from torch import nn
 from ..models.adapt import Lora, put_adapters, read_adapter, use_adapter, write_adapter
 from ..models.encoders import Encoder, open_encoder
 from ..models.store import weights_hash
-from ..core import atomic_path, read_json, write_json
+from ..core import atomic_path, patch_to, read_json, write_json
 from ..model import evaluating
 from .prototypes import Prototype, binding_logits
 from ..models.tokens import plan_batches
@@ -28,7 +28,7 @@ class BindingModel(nn.Module):
     "A backbone, adapters, and a frozen pair of prototypes for each ion."
 
     def __init__(self,
-        backbone:Encoder,            # changed in place when adapters are added
+        backbone:Encoder,             # changed in place when adapters are added
         ions,                         # names of the ions
         scoring_temperature:float=0.2,# of the difference of similarities
         projection:int=0,             # numbers that a state is reduced to; 0: none
@@ -37,12 +37,15 @@ class BindingModel(nn.Module):
     ):
         super().__init__()
         if scoring_temperature <= 0: raise ValueError(f"scoring_temperature = {scoring_temperature} must be above 0")
-        if not shared and lora is None and len(ions) > 1: raise ValueError("all weights learn, so they are shared: one adapter for each ion needs LoRA (lora_rank above 0)")
-        self.backbone, self.ions, self.scoring_temperature, self.projection, self.lora, self.shared = backbone, tuple(ions), float(scoring_temperature), projection, lora, shared
+        if not shared and lora is None and len(ions) > 1:
+            raise ValueError("all weights learn, so they are shared: one adapter for each ion needs LoRA (lora_rank above 0)")
+        self.backbone, self.ions, self.scoring_temperature = backbone, tuple(ions), float(scoring_temperature)
+        self.projection, self.lora, self.shared = projection, lora, shared
         self.names = ("shared",) if shared else self.ions
         self.origin = weights_hash(backbone.model)[:16]
         if lora: put_adapters(backbone.model, lora, backbone.targets, self.names)
-        self.heads = nn.ModuleDict({name: nn.Linear(backbone.width, projection, bias=False) if projection else nn.Identity() for name in self.names})
+        head = lambda: nn.Linear(backbone.width, projection, bias=False) if projection else nn.Identity()
+        self.heads = nn.ModuleDict({name: head() for name in self.names})
         self.counts = {}
         for ion in self.ions:
             for what in ("positive", "centre"): self.register_buffer(f"{what}_{ion}", torch.zeros(projection or backbone.width))
@@ -52,72 +55,76 @@ class BindingModel(nn.Module):
     def device(self): return next(self.backbone.parameters()).device
 
 # %% ../../nbs/binding/model.ipynb #c012
-def _use(self,
+@patch_to(BindingModel)
+def use(self,
     ion:str, # one of the model's
 ):
     "Choose the adapter of an ion; ValueError for an ion that the model does not have."
     if ion not in self.ions: raise ValueError(f"ion {ion!r}: this model knows {', '.join(self.ions)}")
     if self.lora and len(self.names) > 1: use_adapter(self.backbone.model, self.adapter(ion))
 
-def _forward(self,
+@patch_to(BindingModel)
+def forward(self,
     views:Views, # of a batch of chains of one ion
     ion:str,     # which
-):               # states (V, B, R, D) of residues, logits (V, B, L, T) of letters
+):               # states (V, B, R, D) of residues, logits (V, B, L, T) of letters, None where the backbone has none
     "Read all views in one pass."
     self.use(ion)
     states, logits = self.backbone(views.flat())
-    return views.rows(self.heads[self.adapter(ion)](states)).float(), None if logits is None else logits.unflatten(0, views.targets_VBL.shape[:2])
-
-BindingModel.use, BindingModel.forward = _use, _forward
+    rows = views.rows(self.heads[self.adapter(ion)](states)).float()
+    return rows, None if logits is None else logits.unflatten(0, views.targets_VBL.shape[:2])
 
 # %% ../../nbs/binding/model.ipynb #c014
-def _set_prototype(self, ion, prototype):
+@patch_to(BindingModel)
+def set_prototype(self, ion, prototype):
     "Keep an ion's prototype."
     getattr(self, f"positive_{ion}").copy_(prototype.positive_D)
     getattr(self, f"centre_{ion}").copy_(prototype.centre_D)
     self.counts[ion] = [int(prototype.proteins), int(prototype.positives)]
 
-def _prototype(self, ion):
+@patch_to(BindingModel)
+def prototype(self, ion):
     "Give an ion's prototype; ValueError where it was not made yet."
-    if ion not in self.counts: raise ValueError(f"ion {ion!r} has no prototype yet: make it from chains that bind it; there are {', '.join(self.counts) or 'none'}")
-    return Prototype(getattr(self, f"positive_{ion}"), getattr(self, f"centre_{ion}"), *self.counts[ion])
+    if ion in self.counts: return Prototype(getattr(self, f"positive_{ion}"), getattr(self, f"centre_{ion}"), *self.counts[ion])
+    raise ValueError(f"ion {ion!r} has no prototype yet: make it from chains that bind it; there are {', '.join(self.counts) or 'none'}")
 
-def _logits(self, states, ion): "Score states: (sim_pos - sim_neg) / scoring_temperature."; return binding_logits(states, self.prototype(ion), self.scoring_temperature)
-
-BindingModel.set_prototype, BindingModel.prototype, BindingModel.logits = _set_prototype, _prototype, _logits
+@patch_to(BindingModel)
+def logits(self, states, ion):
+    "Score states: (sim_pos - sim_neg) / scoring_temperature."
+    return binding_logits(states, self.prototype(ion), self.scoring_temperature)
 
 # %% ../../nbs/binding/model.ipynb #c027
-def _predict(self,
+@patch_to(BindingModel)
+def predict(self,
     strings,         # chains; behind a context and commas where the backbone reads it
     ion:str,         # which ion
     budget:int=8192, # tokens that a batch may hold
 ) -> list:           # for each chain, (R,) float32 probabilities
     "Say how probable it is that each residue binds an ion."
-    found = [None] * len(strings)
+    out = [None] * len(strings)
     with evaluating(self):
         for rows in plan_batches([len(s) + 2 for s in strings], budget):
             views = plain_view(self.backbone.tokens([strings[i] for i in rows]))
             states_BRD = self(views.to(self.device), ion)[0][0]
             p_BR = torch.sigmoid(self.logits(states_BRD, ion)).cpu().numpy()
-            for i, p_R, n in zip(rows, p_BR, views.real_BR.sum(1).tolist()): found[i] = p_R[:n]
-    return found
-
-BindingModel.predict = _predict
+            for i, p_R, n in zip(rows, p_BR, views.real_BR.sum(1).tolist()): out[i] = p_R[:n]
+    return out
 
 # %% ../../nbs/binding/model.ipynb #c030
 def base_state(
     model,   # of a backbone, with or without adapters
 ) -> dict:   # name -> tensor, named as without adapters
     "Collect the weights below the adapters."
-    return {name.replace(".base_layer.", "."): x.detach().cpu().clone().contiguous() for name, x in model.state_dict().items() if "lora_" not in name}
+    kept = {name.replace(".base_layer.", "."): x for name, x in model.state_dict().items() if "lora_" not in name}
+    return {name: x.detach().cpu().clone().contiguous() for name, x in kept.items()}
 
-def _learnt(self): # name -> tensor
+@patch_to(BindingModel)
+def learnt(self): # name -> tensor
     "Collect adapters, projections and prototypes."
     return {name: x for name, x in self.state_dict().items() if "lora_" in name or not name.startswith("backbone.")}
 
-BindingModel.learnt = _learnt
-
-def _save_pretrained(self,
+@patch_to(BindingModel)
+def save_pretrained(self,
     folder, # made where it is not there
 ):
     "Write everything that `from_pretrained` needs."
@@ -126,14 +133,14 @@ def _save_pretrained(self,
     for name in self.names if self.lora else (): write_adapter(backbone.model, folder / "adapter" / name, name)
     heads = {name: x.detach().cpu().contiguous() for name, x in self.state_dict().items() if not name.startswith("backbone.")}
     with atomic_path(folder / "heads.safetensors") as path: save_file(heads, path)
-    base, whole = base_state(backbone.model), self.lora is None or backbone.source == "small"
-    if whole:
+    base = base_state(backbone.model)
+    if self.lora is None or backbone.source == "small":
         with atomic_path(folder / "backbone.safetensors") as path: save_file(base, path)
-    about = dict(kind=backbone.kind, source=backbone.source, sizes=getattr(backbone, "sizes", {}), weights=self.origin if self.lora else weights_hash(base)[:16])
-    write_json(folder / "binding.json", dict(backbone=about, ions=list(self.ions), scoring_temperature=self.scoring_temperature, projection=self.projection, shared=self.shared,
-                                             lora=asdict(self.lora) if self.lora else None, prototypes=self.counts, learnt=weights_hash(self.learnt())[:16]))
-
-BindingModel.save_pretrained = _save_pretrained
+    about = {name: getattr(self, name) for name in ("ions", "scoring_temperature", "projection", "shared")}
+    source = dict(kind=backbone.kind, source=backbone.source, sizes=getattr(backbone, "sizes", {}))
+    source["weights"] = self.origin if self.lora else weights_hash(base)[:16]
+    write_json(folder / "binding.json", dict(about, backbone=source, lora=asdict(self.lora) if self.lora else None, prototypes=self.counts,
+                                             learnt=weights_hash(self.learnt())[:16]))
 
 # %% ../../nbs/binding/model.ipynb #c032
 def _load_base(folder, about, backbone):
@@ -142,26 +149,30 @@ def _load_base(folder, about, backbone):
     if backbone is None:
         backbone = open_encoder(about["source"], "cpu", **about["sizes"])
         if own.exists(): backbone.model.load_state_dict(load_file(own))
-    if (found := weights_hash(backbone.model)[:16]) == about["weights"]: return backbone
-    raise ValueError(f"{folder} was trained on the backbone {about['source']} ({about['kind']}, weights {about['weights']}), and this is {backbone.source} ({backbone.kind}, weights {found}): "
-                     "adapters and prototypes mean nothing on another backbone; give the old one, or train again")
+    if (weights := weights_hash(backbone.model)[:16]) == about["weights"]: return backbone
+    raise ValueError(f"{folder} was trained on the backbone {about['source']} ({about['kind']}, weights {about['weights']}), and this is "
+                     f"{backbone.source} ({backbone.kind}, weights {weights}): adapters and prototypes mean nothing on another backbone; "
+                     "give the old one, or train again")
 
-def _from_pretrained(cls,
-    folder,                 # from `save_pretrained`
+@patch_to(BindingModel, classmethod)
+def from_pretrained(cls,
+    folder,                # from `save_pretrained`
     backbone:Encoder=None, # without adapters; None: the one that the folder names
-) -> BindingModel:          # in evaluation mode, on the CPU
+) -> BindingModel:         # in evaluation mode, on the CPU
     "Read a saved model; FileNotFoundError or ValueError says what does not fit."
     folder = Path(folder)
-    if not (folder / "binding.json").is_file(): raise FileNotFoundError(f"{folder} holds no binding.json: give a folder that BindingModel.save_pretrained wrote, such as fold_1 of a run")
+    if not (folder / "binding.json").is_file():
+        raise FileNotFoundError(f"{folder} holds no binding.json: give a folder that BindingModel.save_pretrained wrote, "
+                                "such as fold_1 of a run")
     about = read_json(folder / "binding.json")
-    model = cls(_load_base(folder, about["backbone"], backbone), about["ions"], about["scoring_temperature"], about["projection"], Lora(**about["lora"]) if about["lora"] else None, about["shared"])
-    for name in model.names if model.lora else (): read_adapter(model.backbone.model, folder / "adapter" / name, name)
-    heads = load_file(folder / "heads.safetensors")
-    missing = model.load_state_dict(heads, strict=False)
-    if missing.unexpected_keys or any(not name.startswith("backbone.") for name in missing.missing_keys): raise ValueError(f"{folder}/heads.safetensors does not fit: {missing}")
+    lora, backbone = about["lora"] and Lora(**about["lora"]), _load_base(folder, about["backbone"], backbone)
+    model = cls(backbone, about["ions"], about["scoring_temperature"], about["projection"], lora, about["shared"])
+    for name in model.names if lora else (): read_adapter(model.backbone.model, folder / "adapter" / name, name)
+    misfit = model.load_state_dict(load_file(folder / "heads.safetensors"), strict=False)
+    if misfit.unexpected_keys or any(not name.startswith("backbone.") for name in misfit.missing_keys):
+        raise ValueError(f"{folder}/heads.safetensors does not fit: {misfit}")
     model.counts = about["prototypes"]
-    if (found := weights_hash(model.learnt())[:16]) != about["learnt"]:
-        raise ValueError(f"{folder}: adapter/ and heads.safetensors hold the weights {found}, and binding.json was written with {about['learnt']}: they belong to another model; copy the whole folder again")
+    if (weights := weights_hash(model.learnt())[:16]) != about["learnt"]:
+        raise ValueError(f"{folder}: adapter/ and heads.safetensors hold the weights {weights}, "
+                         f"and binding.json was written with {about['learnt']}: they belong to another model; copy the whole folder again")
     return model.eval()
-
-BindingModel.from_pretrained = classmethod(_from_pretrained)

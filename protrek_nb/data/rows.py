@@ -27,14 +27,6 @@ _not_tables = (
     (b"{", "JSON: write the table as TSV, CSV, FASTA or Parquet"),
     (b"[", "JSON: write the table as TSV, CSV, FASTA or Parquet"))
 
-def _gunzip(data, path):
-    "Decompress; a file that ends too early is an error, not a shorter table."
-    try: return gzip.decompress(data)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as e:
-        raise ValueError(f"{path}: the gzip data is truncated or damaged ({e}); nothing of it was used: "
-                         "copy or download the file again") from e
-
-# %% ../../nbs/data/rows.ipynb #c010
 def read_bytes(
     path,      # file, gzipped or not
 ) -> bytes:    # its content, decompressed
@@ -43,7 +35,10 @@ def read_bytes(
     if path.is_dir(): raise IsADirectoryError(f"{path} is a folder: pass one file of it")
     if not path.is_file(): raise FileNotFoundError(f"{path}: no such file")
     data = path.read_bytes()
-    if data[:2] == b"\x1f\x8b": data = _gunzip(data, path)
+    try: data = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+    except (EOFError, zlib.error, gzip.BadGzipFile) as e:
+        raise ValueError(f"{path}: the gzip data is truncated or damaged ({e}); nothing of it was used: "
+                         "copy or download the file again") from e
     start = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
     if data[257:262] == b"ustar": raise ValueError(f"{path} is a tar archive: unpack it, and pass one file of it")
     for magic, what in _not_tables:
@@ -280,15 +275,6 @@ class Rejected(list):
         self.append(dict(file=self.file, row=int(row), column=column, value=shorten(value), reason=reason))
 
 # %% ../../nbs/data/rows.ipynb #c048
-def _delimited(text, known):
-    "Parse delimited text: the fields of Rows after `kind`."
-    lines = text.split("\n")
-    at, delimiter, names = find_header(lines, known)
-    if at < 0: return dict(names=[], columns=[], row=np.array([], int))
-    rows, numbers, bad = split_records(lines, at + 1, delimiter, len(names))
-    columns = list(map(list, zip(*rows))) if rows else [[] for _ in names]
-    return dict(names=names, columns=columns, row=numbers, bad=bad, delimiter=delimiter)
-
 def parse_bytes(
     data: bytes,        # content of a file, decompressed
     file: str,          # its name, for messages
@@ -302,7 +288,10 @@ def parse_bytes(
     if text.lstrip("\ufeff \t\n").startswith(">"):
         columns, lines = parse_fasta(text)
         return Rows(file, "fasta", ["protein_id", "text", "organism", "sequence"], columns, lines, encoding=encoding, odd_lines=odd)
-    return Rows(file, "delimited", encoding=encoding, odd_lines=odd, **_delimited(text, known))
+    at, delimiter, names = find_header(lines := text.split("\n"), known)
+    rows, numbers, bad = split_records(lines, len(lines) if at < 0 else at + 1, delimiter, len(names))
+    columns = list(map(list, zip(*rows))) if rows else [[] for _ in names]
+    return Rows(file, "delimited", names, columns, numbers, bad, encoding, odd, delimiter)
 
 def read_rows(
     path,               # a file; a DataFrame in memory; or Rows, which are returned as they are

@@ -23,7 +23,7 @@ from ..curriculum import Curriculum, Phases
 from ..models.encoders import open_residues
 from ..metrics.cafa import macro_aupr
 from .data import GoData, go_paths, load_go
-from .judge import attention_of, baselines, frequency_prior, judge, judge_attention, judge_namespaces, questions
+from .judge import attention_of, baselines, frequency_prior, measure_question, measure_attention, measure_namespaces, questions
 from .system import GoSystem, GoTrainer, ProteinPlan, TextReader, WordReader, score_proteins
 from ..model import default_device
 from .objectives import GoWeights
@@ -198,13 +198,13 @@ def measure_go(
         scores = dict(system=ask(at, rows)) | baselines(found, at, rows)
         if question == "unseen proteins":
             scores |= {f"{m} + frequency": found.ontology.propagate(combine(scores[m]), rows) for m, combine in with_frequency.items()}
-        asked += [judge(found, question, s, replicates).assign(model=m) for m, s in scores.items()]
-        spaces += [judge_namespaces(found, question, s, replicates).assign(model=m) for m, s in scores.items()]
+        asked += [measure_question(found, question, s, replicates).assign(model=m) for m, s in scores.items()]
+        spaces += [measure_namespaces(found, question, s, replicates).assign(model=m) for m, s in scores.items()]
         compared = [m for m in ("system", "system + frequency", "k-mer neighbour + frequency") if m in scores]
-        gains = {m: judge_namespaces(found, question, scores[m], replicates, scores["naive"]) for m in compared}
+        gains = {m: measure_namespaces(found, question, scores[m], replicates, scores["naive"]) for m in compared}
         spaces += [gain.assign(model=f"{m}, gain over naive") for m, gain in gains.items()]
     out = dict(questions=pd.concat(asked), namespaces=pd.concat(spaces))
-    if "sites" in found.table: out["attention"] = judge_attention(student, store, proteins, found)
+    if "sites" in found.table: out["attention"] = measure_attention(student, store, proteins, found)
     skipped = [q for q in questions(found) if q not in answerable]
     return dict({name: table.to_dict("records") for name, table in out.items()}, frequency_weights=weights, skipped=skipped)
 

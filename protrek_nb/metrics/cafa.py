@@ -24,7 +24,8 @@ def check_terms(
     "Check both arrays; ValueError that says what does not fit."
     true_NT = np.asarray(y_true.toarray() if hasattr(y_true, "toarray") else y_true)
     score_NT = np.asarray(y_score.toarray() if hasattr(y_score, "toarray") else y_score, float)
-    if true_NT.shape != score_NT.shape or true_NT.ndim != 2: raise ValueError(f"truth is {true_NT.shape} and scores are {score_NT.shape}: both must be (proteins, terms)")
+    if true_NT.shape != score_NT.shape or true_NT.ndim != 2:
+        raise ValueError(f"truth is {true_NT.shape} and scores are {score_NT.shape}: both must be (proteins, terms)")
     if not np.isin(true_NT, (0, 1)).all(): raise ValueError("truth must be 0 or 1 (or bool): is it in the place of the scores?")
     if not np.isfinite(score_NT).all():
         row, column = np.argwhere(~np.isfinite(score_NT))[0]
@@ -36,7 +37,7 @@ def check_terms(
 def event_order(
     true_NT: np.ndarray,  # (N, T) bool
     score_NT: np.ndarray,  # (N, T) scores
-) -> tuple:  # (N, T) columns of each protein by falling score; (E,) events by falling score, E = N * T; (S,) last event of each distinct score that a true term has
+) -> tuple:  # (N, T) columns of each protein and (E,) events by falling score, E = N * T; (S,) last event of each score of a true term
     "Sort terms within proteins, and all events by score."
     column_NT = np.argsort(-score_NT, axis=1, kind="stable")
     sorted_E = np.take_along_axis(score_NT, column_NT, 1).ravel()
@@ -69,7 +70,8 @@ def prepare_fmax(
     hit_NT = np.take_along_axis(true_NT, column_NT, 1)
     precision_NT, place_T = hit_NT.cumsum(1) / np.arange(1, hit_NT.shape[1] + 1), np.arange(hit_NT.shape[1])
     total = lambda value_NT: running_total(np.broadcast_to(value_NT, hit_NT.shape).ravel()[order_E], order_E // hit_NT.shape[1], last_S)
-    precisions, called, recalls = total(np.diff(precision_NT, prepend=0, axis=1)), total(place_T == 0), total(hit_NT / hit_NT.sum(1, keepdims=True))
+    precisions, called = total(np.diff(precision_NT, prepend=0, axis=1)), total(place_T == 0)
+    recalls = total(hit_NT / hit_NT.sum(1, keepdims=True))
     threshold_S = np.sort(score_NT, None)[::-1][last_S]
 
     def curve(weight_N):
@@ -98,7 +100,8 @@ def prepare_smin(
     "Sort once; give remaining uncertainty and misinformation for any weights."
     true_NT, score_NT = check_terms(y_true, y_score)
     ic_T = np.asarray(ic, float)
-    if ic_T.shape != true_NT.shape[1:] or not (ic_T >= 0).all(): raise ValueError(f"ic is {ic_T.shape}: give each of the {true_NT.shape[1]} terms an information of at least 0")
+    if ic_T.shape != true_NT.shape[1:] or not (ic_T >= 0).all():
+        raise ValueError(f"ic is {ic_T.shape}: give each of the {true_NT.shape[1]} terms an information of at least 0")
     kept = true_NT.any(1)
     true_NT, score_NT = true_NT[kept], score_NT[kept]
     column_NT, order_E, last_S = event_order(true_NT, score_NT)
@@ -145,8 +148,10 @@ def prepare_columns(
         weight_N = np.repeat(np.asarray(weight_N, float), copies)
         all_E, hits_H = np.append(0, weight_N[order_TN.ravel()].cumsum()), np.append(0, weight_N[protein_H].cumsum())
         carrier_T = np.diff(hits_H[first_hit_T])
-        other_T, above_H, found_H = np.diff(all_E[first_T]) - carrier_T, all_E[first_T][term_H], hits_H[first_hit_T][term_H]  # the last two: all that the terms before have summed up
-        true_H, called_H, others_above_H = hits_H[lower_hits_H] - found_H, all_E[end_H] - above_H, all_E[start_H] - above_H - (hits_H[upper_hits_H] - found_H)
+        other_T = np.diff(all_E[first_T]) - carrier_T
+        above_H, found_H = all_E[first_T][term_H], hits_H[first_hit_T][term_H]  # all that the terms before have summed up
+        true_H, called_H = hits_H[lower_hits_H] - found_H, all_E[end_H] - above_H
+        others_above_H = all_E[start_H] - above_H - (hits_H[upper_hits_H] - found_H)
         below_H = other_T[term_H] - (others_above_H + called_H - true_H) / 2
         with np.errstate(invalid="ignore", divide="ignore"):
             ap_T = np.bincount(term_H, weight_N[protein_H] * np.nan_to_num(true_H / called_H), terms) / carrier_T
@@ -209,7 +214,8 @@ def prepare_all(
     columns, pairs = prepare_columns(true_NT, score_NT), prepare_columns(true_NT.reshape(-1, 1), score_NT.reshape(-1, 1))
     def scores(weight_N):
         ap_T, auc_T = columns(weight_N)
-        return dict(zip(SCORES, (f(weight_N)["f"].max(), s(weight_N)["s"].min(), pairs(weight_N, true_NT.shape[1])[0][0], mean_defined(ap_T), mean_defined(auc_T))))
+        best_f, least_s, micro = f(weight_N)["f"].max(), s(weight_N)["s"].min(), pairs(weight_N, true_NT.shape[1])[0][0]
+        return dict(zip(SCORES, (best_f, least_s, micro, mean_defined(ap_T), mean_defined(auc_T))))
     return scores
 
 # %% ../../nbs/metrics/cafa.ipynb #c053
@@ -234,7 +240,8 @@ def function_intervals(
     than=None,  # (N, T) other scores of the same: measure the difference to them
 ) -> dict:  # name of the score -> Interval
     "Score with intervals over resampled components."
-    codes, prepared = cluster_codes(cluster, np.shape(y_score)[0]), [prepare_all(y_true, s, ic) for s in ((y_score,) if than is None else (y_score, than))]
+    codes = cluster_codes(cluster, np.shape(y_score)[0])
+    prepared = [prepare_all(y_true, s, ic) for s in ((y_score,) if than is None else (y_score, than))]
     def scores(weight_N):
         ours, *theirs = (one(weight_N) for one in prepared)
         return {name: v - theirs[0][name] for name, v in ours.items()} if theirs else ours
@@ -258,9 +265,12 @@ def function_table(
     for space in dict.fromkeys(s for s in namespaces.tolist() if s):
         columns, kept = namespaces == space, true_NT[:, namespaces == space].any(1)
         if not kept.any(): continue
-        part, other = (true_NT[kept][:, columns], score_NT[kept][:, columns], ic[columns]), None if than is None else np.asarray(than)[kept][:, columns]
-        found = function_intervals(*part, None if cluster is None else np.asarray(cluster)[kept], n, than=other) if n else prepare_all(*part)(np.ones(kept.sum()))
-        rows += [dict(namespace=space, metric=m, **(v._asdict() if n else dict(value=v, low=np.nan, high=np.nan)), proteins=int(kept.sum()), terms=int(part[0].any(0).sum())) for m, v in found.items()]
+        part = (true_NT[kept][:, columns], score_NT[kept][:, columns], ic[columns])
+        other, own = None if than is None else np.asarray(than)[kept][:, columns], None if cluster is None else np.asarray(cluster)[kept]
+        if n: found = {m: v._asdict() for m, v in function_intervals(*part, own, n, than=other).items()}
+        else: found = {m: dict(value=v, low=np.nan, high=np.nan) for m, v in prepare_all(*part)(np.ones(kept.sum())).items()}
+        counted = dict(proteins=int(kept.sum()), terms=int(part[0].any(0).sum()))
+        rows += [dict(namespace=space, metric=m, **values, **counted) for m, values in found.items()]
     return pd.DataFrame(rows)
 
 # %% ../../nbs/metrics/cafa.ipynb #c068
@@ -283,7 +293,8 @@ def kmer_counts(
     codes = [number_of[np.frombuffer(s.upper().encode("ascii", "replace"), np.uint8)] for s in sequences]
     words = [np.lib.stride_tricks.sliding_window_view(c, k) @ 27 ** np.arange(k) if len(c) >= k else c[:0] for c in codes]
     column = np.concatenate([*words, np.zeros(0, np.int64)])
-    table = sparse.csr_array((np.ones(len(column)), (np.repeat(np.arange(len(words)), [len(w) for w in words]), column)), shape=(len(words), 27 ** k))
+    row = np.repeat(np.arange(len(words)), [len(w) for w in words])
+    table = sparse.csr_array((np.ones(len(column)), (row, column)), shape=(len(words), 27 ** k))
     length_N = np.sqrt(table.multiply(table).sum(1))
     return sparse.diags_array(1 / np.where(length_N == 0, 1, length_N)) @ table
 
@@ -297,8 +308,10 @@ def kmer_neighbour_scores(
 ) -> np.ndarray:  # (N, T) between 0 and 1
     "Score a term by the most similar training protein that carries it."
     true_MT = train_true.tocsc() if hasattr(train_true, "tocsc") else np.asarray(train_true, bool)
-    carriers = [true_MT.indices[true_MT.indptr[t]:true_MT.indptr[t + 1]] if hasattr(train_true, "tocsc") else np.flatnonzero(true_MT[:, t]) for t in range(true_MT.shape[1])]
-    if len(train_sequences) != true_MT.shape[0]: raise ValueError(f"{len(train_sequences)} training sequences, but terms of {true_MT.shape[0]} proteins")
+    if hasattr(train_true, "tocsc"): carriers = np.split(true_MT.indices, true_MT.indptr[1:-1])
+    else: carriers = [np.flatnonzero(column) for column in true_MT.T]
+    if len(train_sequences) != true_MT.shape[0]:
+        raise ValueError(f"{len(train_sequences)} training sequences, but terms of {true_MT.shape[0]} proteins")
     query, train, score_NT = kmer_counts(sequences, k), kmer_counts(train_sequences, k).T.tocsr(), np.zeros((len(sequences), len(carriers)))
     for at in range(0, len(sequences), block):
         near_MB = np.ascontiguousarray((query[at:at + block] @ train).toarray().T)

@@ -98,7 +98,8 @@ def site_table(
     found = dict(auprc=percentile_interval(areas[0], replicate_S2[:, 0]), hra=percentile_interval(areas[1], replicate_S2[:, 1]),
                  hra_normalised=percentile_interval(areas[1] / (1 - MIN_RECALL), replicate_S2[:, 1] / (1 - MIN_RECALL)))
     found |= _decision_intervals(y_N, p_N >= np.asarray(threshold), cluster_codes(chain, len(y_N)), n, seed)
-    found |= dict(brier=bootstrap_ratio((p_N - y_N) ** 2, None, chain, n, seed), calibration_error=(calibration_error(y_N, p_N), np.nan, np.nan))
+    found["brier"] = bootstrap_ratio((p_N - y_N) ** 2, None, chain, n, seed)
+    found["calibration_error"] = (calibration_error(y_N, p_N), np.nan, np.nan)
     share = y_N.mean()
     random = dict(auprc=share, hra=share * (1 - MIN_RECALL), hra_normalised=share, mcc=0.0)
     return pd.DataFrame([dict(metric=m, value=v, low=low, high=high, random=random.get(m, np.nan)) for m, (v, low, high) in found.items()])
@@ -123,4 +124,5 @@ def area_gain(
     (y_N, before_N), (_, after_N) = check_labels(y_true, before_N), check_labels(y_true, after_N)
     value = recall_areas(y_N, after_N)[0] - recall_areas(y_N, before_N)[0]
     replicate_S2 = area_replicates(y_N, after_N, chain, n, seed) - area_replicates(y_N, before_N, chain, n, seed)
-    return pd.DataFrame([dict(metric=m, **dict(zip(("value", "low", "high"), percentile_interval(value[k], replicate_S2[:, k])))) for k, m in enumerate(("auprc", "hra"))])
+    found = {m: percentile_interval(value[k], replicate_S2[:, k]) for k, m in enumerate(("auprc", "hra"))}
+    return pd.DataFrame([dict(metric=m, value=v, low=low, high=high) for m, (v, low, high) in found.items()])

@@ -125,7 +125,7 @@ def retrieval(
     cluster=None,  # label of each query, such as its family; given, each score gets the ends of its 95 % interval
     n: int = 2000,  # bootstrap replicates
     seed: int = 0,  # of the bootstrap
-) -> dict:  # mrr, map, recall_at_k, hit_at_k for each k, perhaps x_low and x_high, n (queries scored), n_without (queries without a relevant target)
+) -> dict:  # mrr, map, recall_at_k, hit_at_k for each k, perhaps x_low and x_high, n (queries scored), n_without (those that lack a target)
     "Mean retrieval scores over queries, ties in expectation."
     table = retrieval_per_query(query_ND, target_MD, relevance_NM, ks, chunk)
     scored = table["relevant"] > 0
@@ -153,7 +153,8 @@ def retrieval_both(
 ) -> pd.DataFrame:  # rows protein_to_text and text_to_protein, columns as in `retrieval`
     "Score both directions of retrieval."
     mask, (of_prot, of_text) = sparse.csr_array(relevance_NM, dtype=bool), clusters or (None, None)
-    ways = dict(protein_to_text=(prot_ND, text_MD, mask, ks, chunk, of_prot), text_to_protein=(text_MD, prot_ND, mask.T, ks, chunk, of_text))
+    ways = dict(protein_to_text=(prot_ND, text_MD, mask, ks, chunk, of_prot),
+                text_to_protein=(text_MD, prot_ND, mask.T, ks, chunk, of_text))
     return pd.DataFrame({name: retrieval(*way, n, seed) for name, way in ways.items()}).T
 
 # %% ../../nbs/metrics/retrieval.ipynb #c061

@@ -74,7 +74,8 @@ def best_threshold(
     if metric == "accuracy":
         table = threshold_table(y_true, y_prob)
         right = table["hits"] + len(y_true) - positives - (table["called"] - table["hits"])
-        return float(table["threshold"][right.argmax()]) if right.max() > len(y_true) - positives else float(np.nextafter(np.max(y_prob), np.inf))
+        if right.max() > len(y_true) - positives: return float(table["threshold"][right.argmax()])
+        return float(np.nextafter(np.max(y_prob), np.inf))
     if not re.fullmatch(r"f\d+(\.\d+)?", metric) or float(metric[1:]) == 0:
         raise ValueError(f"metric {metric!r} is not known: use 'f1', 'f0.5', 'f2' or f with another positive number, or 'accuracy'")
     weight, table = float(metric[1:]) ** 2, threshold_table(y_true, y_prob)

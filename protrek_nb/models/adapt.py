@@ -42,7 +42,8 @@ def _frozen(name, towers, layers, temperature):
     tower, part = place(name)
     if tower == "temperature": return not temperature
     first = layers.get(tower, 0)
-    return tower in towers or part == "head" or (first > 0 and part == "embeddings") or (part.startswith("layer ") and int(part[6:]) < first)
+    below = part == "embeddings" and first > 0 or part.startswith("layer ") and int(part[6:]) < first
+    return tower in towers or part == "head" or below
 
 # %% ../../nbs/models/adapt.ipynb #c016
 def freeze(
@@ -187,7 +188,8 @@ def read_adapter(
 
 def _write_weights(path, weights):
     from safetensors.torch import save_file
-    with atomic_path(path) as temp: save_file({n: p.detach().cpu().contiguous() for n, p in weights.items()}, temp, metadata=dict(format="pt"))
+    with atomic_path(path) as temp:
+        save_file({n: p.detach().cpu().contiguous() for n, p in weights.items()}, temp, metadata=dict(format="pt"))
 
 def _read_weights(folder, name):
     from safetensors.torch import load_file

@@ -24,13 +24,15 @@ _HARMLESS = [pathlib.PosixPath, pathlib.PurePosixPath, np.dtype, *(getattr(np.dt
 def _why_unreadable(path, error):
     "Turn an error of the unpickler into one for people."
     refused = re.search(r"GLOBAL ([\w.]+)", str(error))
-    if refused: return CheckpointError(f"{path} is refused: to be read it wants to call `{refused.group(1)}`, and a file that calls functions may "
+    if refused:
+        return CheckpointError(f"{path} is refused: to be read it wants to call `{refused.group(1)}`, and a file that calls functions may "
                                        "run any code. Ask its author for the weights alone (a dict of tensors)")
     with open(path, "rb") as f: head = f.read(40)
     if head.startswith(b"version https://git-lfs"):
         return CheckpointError(f"{path} is a Git LFS pointer, not the weights: fetch the file itself (git lfs pull)")
     return CheckpointError(f"{path} ({os.path.getsize(path):,} bytes) cannot be read as tensors and plain values: cut short on its "
-                           f"way (download it again), or a pickle of another kind, which might run code and is refused ({type(error).__name__})")
+                           f"way (download it again), or a pickle of another kind, which might run code and is refused "
+                           f"({type(error).__name__})")
 
 # %% ../../nbs/models/checkpoints.ipynb #c013
 def read_file(
@@ -95,7 +97,8 @@ def _complaints(state, expected):
     missing, unknown = [n for n in expected if n not in state], [n for n in state if n not in expected]
     there = [n for n in expected if n in state]
     odd = [n for n in there if not (isinstance(state[n], torch.Tensor) and state[n].is_floating_point())]
-    wrong = [f"{n} is {tuple(state[n].shape)}, must be {tuple(expected[n])}" for n in there if n not in odd and tuple(state[n].shape) != tuple(expected[n])]
+    wrong = [f"{n} is {tuple(state[n].shape)}, must be {tuple(expected[n])}" for n in there
+             if n not in odd and tuple(state[n].shape) != tuple(expected[n])]
     return [f"{text} {names(found)}" for text, found in (("missing:", missing), ("wrong shape:", wrong), ("not a tensor of floats:", odd),
                                                           ("unknown:", unknown)) if found]
 
@@ -124,7 +127,8 @@ def place_frequencies(
     values = {t: [v for n, v in state.items() if is_frequency(n) and n.startswith(f"{t}.")] for t in towers}
     for tower, found in values.items():
         if any(v.shape != found[0].shape or not torch.equal(v, found[0]) for v in found):
-            raise CheckpointError(f"{path}: the rotary frequencies (inv_freq) of the {tower} encoder differ between its layers; they must be one set")
+            raise CheckpointError(f"{path}: the rotary frequencies (inv_freq) of the {tower} encoder differ between its layers; they must "
+                                  f"be one set")
     placed = {n: v for n, v in state.items() if not is_frequency(n)}
     for name in filter(is_frequency, model):
         found = values[name.split(".")[0]]
@@ -196,7 +200,8 @@ def _our_name(name, renamed):
 def _write_folder(folder, path, config, state, towers):
     "Write configuration, weights, tokenizers and the record of the source."
     _write_weights(folder/"model.safetensors", state)
-    for kind in (k for k in towers if f"{k}_config" in config): load_tokenizer(kind, towers[kind]).save_pretrained(folder/f"tokenizer_{kind}")
+    for kind in (k for k in towers if f"{k}_config" in config):
+        load_tokenizer(kind, towers[kind]).save_pretrained(folder/f"tokenizer_{kind}")
     write_json(folder/"source.json", dict(file=Path(path).name, bytes=os.path.getsize(path), sha256=sha256_file(path)))
     write_json(folder/"config.json", dict(model_type="protrek", architectures=["ProTrek"]) | config)
 
@@ -211,8 +216,8 @@ def download(
     try: return Path(snapshot_download(repo_id, revision=revision, local_files_only=local_files_only,
                                        ignore_patterns=["*/*.bin", "*/*.pt", "*/*.safetensors", "*/*.h5", "*/*.msgpack", "*.md", ".git*"]))
     except Exception as e:
-        raise ConnectionError(f"{repo_id} is no folder here and could not be fetched from the hub ({type(e).__name__}). Offline: download it "
-                              f"elsewhere (hf download {repo_id}) and give the folder's path. Online: check the name") from e
+        raise ConnectionError(f"{repo_id} is no folder here and could not be fetched from the hub ({type(e).__name__}). Offline: download "
+                              f"it elsewhere (hf download {repo_id}) and give the folder's path. Online: check the name") from e
 
 # %% ../../nbs/models/checkpoints.ipynb #c063
 def locate(

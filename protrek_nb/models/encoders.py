@@ -53,7 +53,8 @@ class Encoder(nn.Module):
     def rule(self, rates=(0.05, 0.15)): return MaskRule(self.mask_id, self.letter_ids, tuple(rates))
     def __call__(self, given): return super().__call__(given) if isinstance(given, dict) else self.rows(given)
 
-    key = property(lambda self: store_key(self.model, "residues", pooling="none", tokenizer=self.kind), doc="Names weights and vocabulary as they are now.")
+    key = property(lambda self: store_key(self.model, "residues", pooling="none", tokenizer=self.kind), doc="Names the weights as they "
+                                                                                                            "are now.")
     device = property(lambda self: next((p.device for p in self.parameters()), torch.device("cpu")), doc="Where it computes.")
     window = property(lambda self: min(1024, self.longest or 1024), doc="Residues that are read at once.")
     overlap = property(lambda self: min(256, self.window // 4), doc="Residues that two neighbouring windows share.")
@@ -118,7 +119,8 @@ class EsmEncoder(Encoder):
         "Write letters that the vocabulary lacks as X."
         if len(string) > (self.longest or len(string)):
             raise ValueError(f"this encoder reads {self.longest} residues, not {len(string)}: use Store(..., window={self.longest})")
-        if "," in string: raise ValueError("a context of homologues was given, which ESM cannot read; use an E1 backbone, or give the chain alone")
+        if "," in string:
+            raise ValueError("a context of homologues was given, which ESM cannot read; use an E1 backbone, or give the chain alone")
         if not re.search("[A-Z]", string): return string  # the tokenizer refuses it
         self.replaced.update(self.strange.findall(string))
         return self.strange.sub("X", string)
@@ -228,8 +230,9 @@ def load_esm(
 ) -> EsmEncoder:
     "Load an ESM checkpoint; CheckpointError if weights of the encoder are missing."
     with quiet(): model, info = EsmForMaskedLM.from_pretrained(source, output_loading_info=True)
-    lacking = sorted(name.removeprefix("esm.") for name in info["missing_keys"] if not re.search("contact_head|position_ids|^lm_head", name))
-    if lacking: raise CheckpointError(f"{source}: {len(lacking)} weights of the encoder are missing, such as {lacking[0]}")
+    lacking = [name for name in sorted(info["missing_keys"]) if not re.search("contact_head|position_ids|^lm_head", name)]
+    if lacking:
+        raise CheckpointError(f"{source}: {len(lacking)} weights of the encoder are missing, such as {lacking[0].removeprefix('esm.')}")
     if any(name.startswith("lm_head") for name in info["missing_keys"]): model.lm_head = None
     out = EsmEncoder(model.eval(), EsmTokenizer.from_pretrained(source), source)
     out.licence = "MIT" if source.startswith("facebook/esm2_") else None
@@ -290,7 +293,8 @@ def open_residues(
 ) -> Store:         # with the vectors of all these proteins
     "Open the shared store of an encoder, and compute what is missing."
     encoder = open_encoder(encoder) if isinstance(encoder, str) else encoder
-    store = Store(store_dir or project_path("reports", "runs", ".residues"), encoder.key, mean=mean, window=encoder.window, overlap=encoder.overlap)
+    store_dir = store_dir or project_path("reports", "runs", ".residues")
+    store = Store(store_dir, encoder.key, mean=mean, window=encoder.window, overlap=encoder.overlap)
     store.build(proteins, encoder, report)
     return store
 

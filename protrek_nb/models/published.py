@@ -27,9 +27,10 @@ def small_esm(
     wide=2,     # width of the feed-forward block, as a multiple of `hidden`
 ) -> dict:      # entries for EsmConfig
     "Give the configuration of a small ESM-2."
-    return dict(vocab_size=len(vocab), hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=wide * hidden,
-                pad_token_id=vocab.index("<pad>"), mask_token_id=vocab.index("<mask>"), position_embedding_type="rotary", token_dropout=True,
-                emb_layer_norm_before=False, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, layer_norm_eps=1e-5)
+    return dict(vocab_size=len(vocab), hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads,
+                intermediate_size=wide * hidden, pad_token_id=vocab.index("<pad>"), mask_token_id=vocab.index("<mask>"),
+                position_embedding_type="rotary", token_dropout=True, emb_layer_norm_before=False, hidden_dropout_prob=0.0,
+                attention_probs_dropout_prob=0.0, layer_norm_eps=1e-5)
 
 def _esm_config(vocab, hidden, layers):
     "Configuration of a small encoder, with the entries of a published ESM-2 folder."
@@ -57,9 +58,11 @@ def published_parts(
         torch.manual_seed(seed)
         root.register_parameter("0", torch.nn.Parameter(torch.tensor(0.07)))
         for number, kind in enumerate(configs, start=1):
-            part, text = torch.nn.Module(), kind == "text"
-            part.model = BertModel(BertConfig(**configs[kind]), add_pooling_layer=False) if text else EsmForMaskedLM(EsmConfig(**configs[kind]))
-            if not text: part.model.esm.contact_head = None
+            part = torch.nn.Module()
+            if kind == "text": part.model = BertModel(BertConfig(**configs[kind]), add_pooling_layer=False)
+            else:
+                part.model = EsmForMaskedLM(EsmConfig(**configs[kind]))
+                part.model.esm.contact_head = None
             part.out = torch.nn.Linear(configs[kind]["hidden_size"], repr_dim)
             root.add_module(str(number), part)
     return root.eval()
@@ -92,7 +95,8 @@ def example_folder(
 ):                          # the module tree, for reference
     "Write a small random checkpoint in the published layout."
     folder, vocabs = Path(folder), dict(sequence=AA_VOCAB, text=list(text_vocab), structure=FOLDSEEK_VOCAB)
-    configs = dict(sequence=_esm_config(AA_VOCAB, 32, 2), text=_bert_config(vocabs["text"], 24, 2), structure=_esm_config(FOLDSEEK_VOCAB, 40, 3))
+    configs = dict(sequence=_esm_config(AA_VOCAB, 32, 2), text=_bert_config(vocabs["text"], 24, 2),
+                   structure=_esm_config(FOLDSEEK_VOCAB, 40, 3))
     names = dict(sequence="esm2_t2_small", text="BiomedNLP-PubMedBERT-small", structure="foldseek_t3_small")
     if not structure: del configs["structure"]
     parts = published_parts(configs, seed=seed)
@@ -186,9 +190,11 @@ def base_config(
     "Derive the configuration of the whole model; a described structure tower without weights is left out with a warning."
     third = any(n.startswith("3.") for n in state)
     if third and "structure" not in towers:
-        raise CheckpointError("the file has weights of a structure encoder (3.), but no folder with its config.json and vocab.txt was found")
+        raise CheckpointError("the file has weights of a structure encoder (3.), but no folder with its config.json and vocab.txt "
+                              "was found")
     if "structure" in towers and not third:
-        warnings.warn(f"the weights have no structure encoder (3.), though {Path(towers['structure']).name} describes one: loaded without", stacklevel=2)
+        warnings.warn(f"the weights have no structure encoder (3.), though {Path(towers['structure']).name} describes one: "
+                      "loaded without", stacklevel=2)
     towers = {k: f for k, f in towers.items() if k != "structure" or third}
     widths = Counter(v.shape[0] for n, v in state.items() if re.fullmatch(r"[123]\.out\.(weight|bias)", n) and v.dim())
     heads = [k for k in towers if any(n.startswith(f"{NUMBERS[k]}.model.lm_head.") for n in state)]

@@ -15,7 +15,8 @@ def windows(
     overlap=256,   # residues that two neighbours share, fewer than `window`
 ) -> list:         # (start, end) of each window, 0-based, end not included
     "Cut a protein into overlapping windows; ValueError for sizes that are not possible."
-    if not 0 <= overlap < window: raise ValueError(f"window={window}, overlap={overlap}: the overlap is at least 0 and smaller than the window")
+    if not 0 <= overlap < window:
+        raise ValueError(f"window={window}, overlap={overlap}: the overlap is at least 0 and smaller than the window")
     if length < 1: raise ValueError(f"length={length}: a protein has at least one residue")
     step = window - overlap
     count = max(1, -(-(length - overlap) // step))
@@ -40,13 +41,16 @@ def check_proteins(
     proteins,  # {protein_id: sequence}
 ) -> dict:     # the same
     "Check ids and sequences; TypeError or ValueError names the protein and the place."
-    if not hasattr(proteins, "items"): raise TypeError(f"proteins is a {type(proteins).__name__}; a dict {{protein_id: sequence}} is needed")
+    if not hasattr(proteins, "items"):
+        raise TypeError(f"proteins is a {type(proteins).__name__}; a dict {{protein_id: sequence}} is needed")
     for name, sequence in proteins.items():
         if not isinstance(name, str) or not name: raise TypeError(f"protein id {name!r}: a string that is not empty is needed")
-        if not isinstance(sequence, str) or not sequence: raise ValueError(f"protein {name}: its sequence is {sequence!r}; at least one residue is needed")
+        if not isinstance(sequence, str) or not sequence:
+            raise ValueError(f"protein {name}: its sequence is {sequence!r}; at least one residue is needed")
         if sequence.isascii() and sequence.isalpha() and sequence.isupper(): continue
         place = next(p for p, c in enumerate(sequence) if not "A" <= c <= "Z")
-        raise ValueError(f"protein {name}, position {place + 1}: {sequence[place]!r} is no residue; capital letters are needed, without gaps and stops")
+        raise ValueError(f"protein {name}, position {place + 1}: {sequence[place]!r} is no residue; capital letters are needed, without "
+                         f"gaps and stops")
     return dict(proteins)
 
 # %% ../../nbs/models/residues.ipynb #c023
@@ -59,8 +63,10 @@ def _check_rows(parts, strings, names, width):
         part = np.asarray(part, np.float32)
         width = width or (part.shape[1] if part.ndim == 2 else None)
         if part.shape != (len(string), width):
-            raise ValueError(f"{name}: the encoder gave shape {part.shape} for {len(string)} residues; expected ({len(string)}, {width or 'D'})")
-        if not np.isfinite(part).all(): raise ValueError(f"{name}: the encoder gave a value that is not finite; nothing of this shard was stored")
+            raise ValueError(f"{name}: the encoder gave shape {part.shape} for {len(string)} residues; expected ({len(string)}, "
+                             f"{width or 'D'})")
+        if not np.isfinite(part).all():
+            raise ValueError(f"{name}: the encoder gave a value that is not finite; nothing of this shard was stored")
         out.append(part)
     return out
 

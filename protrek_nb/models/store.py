@@ -57,7 +57,8 @@ def store_key(
     "Make the key of everything that shapes the vectors of one tower."
     tokens = (getattr(model, "tokens", None) or {}).get(kind)
     tokenizer = getattr(tokens, "tokenizer", tokens)
-    parts = dict(kind=kind, weights=weights_hash(getattr(model, kind, model)), tokenizer=None if tokenizer is None else tokenizer_hash(tokenizer),
+    parts = dict(kind=kind, weights=weights_hash(getattr(model, kind, model)),
+                 tokenizer=None if tokenizer is None else tokenizer_hash(tokenizer),
                  config=_lasting(model.config.to_dict()) if hasattr(model, "config") else None, pooling=pooling,
                  max_length=max_length or getattr(tokens, "limit", None), more=more)
     return sha256_text(json.dumps(parts, sort_keys=True, default=str))
@@ -112,7 +113,8 @@ def read_header(
     place = {name: (start + entry["data_offsets"][0], entry["shape"][0]) for name, entry in header.items()}
     shard = Shard(path, start + max((e["data_offsets"][1] for e in header.values()), default=0), start, about, place,
                   *next(((e["shape"][1], e["dtype"]) for e in header.values()), (0, "")))
-    if size != shard.size: raise ValueError(f"{path.name} is {'truncated' if size < shard.size else 'too long'}: {size:,} bytes instead of {shard.size:,}")
+    if size != shard.size:
+        raise ValueError(f"{path.name} is {'truncated' if size < shard.size else 'too long'}: {size:,} bytes instead of {shard.size:,}")
     return shard
 
 # %% ../../nbs/models/store.ipynb #c031
@@ -145,7 +147,8 @@ class Store:
         if shard_residues < 1: raise ValueError(f"shard_residues={shard_residues}: at least 1")
         windows(1, window, overlap)
         self.about = dict(key=key, window=str(window), overlap=str(overlap)) | (dict(pooling="mean") if mean else {})
-        self.mean, self.dtype, self.window, self.overlap, self.shard_residues = mean, np.dtype(dtype).newbyteorder("<"), window, overlap, shard_residues
+        self.mean, self.dtype = mean, np.dtype(dtype).newbyteorder("<")
+        self.window, self.overlap, self.shard_residues = window, overlap, shard_residues
         self.dir = Path(store_dir)/sha256_text(json.dumps([self.about, dtype]))[:32]
         self.shards, self.problems, self.width = [], {}, None  # (path, bytes) of each shard; file name -> sentence; D, once known
         self.lengths = {}  # protein id -> residues
@@ -167,7 +170,8 @@ def refresh(self):
         try: self._take(read_header(path))
         except FileNotFoundError: continue  # another process has set it aside
         except ValueError as e:
-            if path.name not in self.problems: warnings.warn(f"store: {e}. Its proteins are missing until they are built again", stacklevel=3)
+            if path.name not in self.problems:
+                warnings.warn(f"store: {e}. Its proteins are missing until they are built again", stacklevel=3)
             self.problems[path.name] = str(e)
 
 @patch_to(Store)
@@ -191,8 +195,8 @@ def add(
     digest_of = {name: sys.intern(sequence_digest(s)) for name, s in check_proteins(proteins).items()}
     changed = [name for name, d in digest_of.items() if self._digest.get(name, d) != d]
     if changed:
-        raise ValueError(f"{len(changed):,} protein id(s) stand for another sequence already, the first is {changed[0]}: give them another id, "
-                         "or open the store once more")
+        raise ValueError(f"{len(changed):,} protein id(s) stand for another sequence already, the first is {changed[0]}: give them "
+                         "another id, or open the store once more")
     self._digest |= digest_of
     self.lengths |= {name: len(s) for name, s in proteins.items()}
 
@@ -226,7 +230,8 @@ def get(
     "Give the vectors of proteins; KeyError names those that are not stored."
     ids = [ids] if isinstance(ids, str) else list(ids)
     if lacking := self.missing(ids):
-        raise KeyError(f"{len(lacking):,} of {len(set(ids)):,} proteins are not in the store, the first are {', '.join(map(repr, lacking[:5]))}: "
+        raise KeyError(f"{len(lacking):,} of {len(set(ids)):,} proteins are not in the store, the first are "
+                       f"{', '.join(map(repr, lacking[:5]))}: "
                        "build them first" + (f". Damaged: {'; '.join(self.problems.values())}" if self.problems else ""))
     places = [self._place[self._digest[name]] for name in ids]
     rows = [np.frombuffer(self._map(k), self.dtype, n * self.width, at).reshape(n, self.width) for k, at, n in places]
@@ -237,7 +242,8 @@ def _narrow(rows_LD, dtype, name):
     "Cast rows to the stored type; ValueError if a value does not fit."
     with np.errstate(over="ignore"): out_LD = rows_LD.astype(dtype)
     if np.isfinite(out_LD).all(): return out_LD
-    raise ValueError(f"{name}: a value of {np.abs(rows_LD).max():.3g} does not fit float16, which ends at 65504; use Store(..., dtype='float32')")
+    raise ValueError(f"{name}: a value of {np.abs(rows_LD).max():.3g} does not fit float16, which ends at 65504; use "
+                     "Store(..., dtype='float32')")
 
 def _groups(sequence_of, most):
     "Cut {digest: sequence} into lists of digests with at most `most` residues, the shortest sequences first."

@@ -132,7 +132,8 @@ def _ids(self, string):
     if ids is None: ids = np.array(self.tokenizer(string, verbose=False)["input_ids"], dtype=np.int64)
     if self.table is not None and (ids[1:-1] == self.unknown).all():
         case = "lower" if self.kind == "structure" else "upper"
-        raise ValueError(f"{self.kind} {string[:20]!r}: no letter of it is in the vocabulary; {self.kind} strings are written in {case} case")
+        raise ValueError(f"{self.kind} {string[:20]!r}: no letter of it is in the vocabulary; "
+                         f"{self.kind} strings are written in {case} case")
     return ids
 
 # %% ../../nbs/models/tokens.ipynb #c041

@@ -25,7 +25,9 @@ class Tokens:
 
     @property
     def lengths_B(self): "Count the residues of each chain."; return (self.residue_BL >= 0).sum(1)
-    def to(self, device): "Move to a device."; return Tokens({n: x.to(device) for n, x in self.inputs.items()}, self.residue_BL.to(device), self.pads)
+    def to(self, device):
+        "Move to a device."
+        return Tokens({n: x.to(device) for n, x in self.inputs.items()}, self.residue_BL.to(device), self.pads)
 
 # %% ../../nbs/models/views.ipynb #c008
 @dataclass(frozen=True)
@@ -37,9 +39,12 @@ class MaskRule:
     shares: tuple = (0.8, 0.1, 0.1)  # of the chosen: masked, exchanged for a random letter, left as they are
 
     def __post_init__(self):
-        if not 0 < self.rates[0] <= self.rates[1] < 1: raise ValueError(f"rates={self.rates}: two rising shares above 0 and below 1 are needed, such as (0.05, 0.15)")
-        if len(self.shares) != 3 or min(self.shares) < 0 or abs(sum(self.shares) - 1) > 1e-6: raise ValueError(f"shares={self.shares}: three shares (mask, random letter, keep) that sum to 1 are needed")
-        if not self.letter_ids or self.mask_id in self.letter_ids: raise ValueError("letter_ids: the tokens of the amino acids are needed, without the mask")
+        if not 0 < self.rates[0] <= self.rates[1] < 1:
+            raise ValueError(f"rates={self.rates}: two rising shares above 0 and below 1 are needed, such as (0.05, 0.15)")
+        if len(self.shares) != 3 or min(self.shares) < 0 or abs(sum(self.shares) - 1) > 1e-6:
+            raise ValueError(f"shares={self.shares}: three shares (mask, random letter, keep) that sum to 1 are needed")
+        if not self.letter_ids or self.mask_id in self.letter_ids:
+            raise ValueError("letter_ids: the tokens of the amino acids are needed, without the mask")
 
 # %% ../../nbs/models/views.ipynb #c012
 def query_residues(
@@ -49,7 +54,8 @@ def query_residues(
 ):                    # (B, L) long: 0-based residue of the query, -1 elsewhere
     "Number the residues of the last sequence of each row."
     last_B1 = sequence_ids_BL.amax(1, keepdim=True)
-    inside_BL = (sequence_ids_BL == last_B1) & (sequence_ids_BL >= 0) & ~torch.isin(input_ids_BL, torch.as_tensor(boundary_ids, device=input_ids_BL.device))
+    boundary_BL = torch.isin(input_ids_BL, torch.as_tensor(boundary_ids, device=input_ids_BL.device))
+    inside_BL = (sequence_ids_BL == last_B1) & (sequence_ids_BL >= 0) & ~boundary_BL
     return torch.where(inside_BL, inside_BL.cumsum(1) - 1, -1)
 
 # %% ../../nbs/models/views.ipynb #c017
@@ -63,10 +69,13 @@ def residue_columns(
     width = int(length_B.max()) if width is None else width
     column_BR = torch.full((len(residue_BL), width), -1, dtype=torch.long, device=residue_BL.device)
     row, column = held_BL.nonzero(as_tuple=True)
-    if int(residue_BL.max()) >= width: raise ValueError(f"residue {int(residue_BL.max()) + 1} of a chain is beyond the {width} residues that the batch has")
+    if int(residue_BL.max()) >= width:
+        raise ValueError(f"residue {int(residue_BL.max()) + 1} of a chain is beyond the {width} residues that the batch has")
     column_BR[row, residue_BL[row, column]] = column
-    wrong_B = (column_BR >= 0).sum(1).ne(length_B) | (column_BR[:, :1] < 0).any(1) | ((column_BR[:, 1:] >= 0) & (column_BR[:, :-1] < 0)).any(1)
-    if wrong_B.any(): raise ValueError(f"chain {int(wrong_B.nonzero()[0])} of the batch: its residues are not numbered 0, 1, 2, ... once each")
+    there_BR = column_BR >= 0
+    wrong_B = there_BR.sum(1).ne(length_B) | ~there_BR[:, :1].all(1) | (there_BR[:, 1:] & ~there_BR[:, :-1]).any(1)
+    if wrong_B.any():
+        raise ValueError(f"chain {int(wrong_B.nonzero()[0])} of the batch: its residues are not numbered 0, 1, 2, ... once each")
     return column_BR
 
 # %% ../../nbs/models/views.ipynb #c020
@@ -104,8 +113,12 @@ class Views:
     def real_BR(self): "Tell which places hold a residue."; return self.column_VBR[0] >= 0
     @property
     def usable_VBR(self): "Tell which residues a view may be compared or judged by."; return self.real_BR & ~self.chosen_VBR
-    def flat(self): "Give (V * B, L) inputs: all views for one forward pass."; return {name: x.flatten(0, 1) for name, x in self.inputs.items()}
-    def each(self, change): "Apply a function to each tensor."; return Views({n: change(x) for n, x in self.inputs.items()}, *map(change, (self.column_VBR, self.chosen_VBR, self.targets_VBL)))
+    def flat(self):
+        "Give (V * B, L) inputs: all views for one forward pass."
+        return {name: x.flatten(0, 1) for name, x in self.inputs.items()}
+    def each(self, change):
+        "Apply a function to each tensor."
+        return Views({n: change(x) for n, x in self.inputs.items()}, *map(change, (self.column_VBR, self.chosen_VBR, self.targets_VBL)))
     def to(self, device): "Move to a device."; return self.each(lambda x: x.to(device))
     def __len__(self): return len(self.column_VBR)
     def __getitem__(self, v): "Take one view, as views of one."; return self.each(lambda x: x[[v]])
@@ -135,13 +148,15 @@ def _check_same(clean_VBR, real_BR):
     differs = ((clean_VBR != clean_VBR[:1]) & real_BR).nonzero()
     if not len(differs): return
     view, chain, residue = differs[0].tolist()
-    raise ValueError(f"view {view}, chain {chain}, residue {residue + 1}: another letter than in view 0; all views must have the same query, only the context may differ")
+    raise ValueError(f"view {view}, chain {chain}, residue {residue + 1}: another letter than in view 0; all views must have the same "
+                     f"query, only the context may differ")
 
 # %% ../../nbs/models/views.ipynb #c034
 def _columns(batches):
     "Give the columns of each batch, (V, B, R); ValueError where their chains differ in number or length."
     lengths = [t.lengths_B for t in batches]
-    if any(x.shape != lengths[0].shape or (x != lengths[0]).any() for x in lengths): raise ValueError("the views hold different chains: each view needs the same queries in the same order, only the context may differ")
+    if any(x.shape != lengths[0].shape or (x != lengths[0]).any() for x in lengths):
+        raise ValueError("the views hold different chains: each view needs the same queries in the same order, only the context may differ")
     return torch.stack([residue_columns(t.residue_BL, int(lengths[0].max())) for t in batches])
 
 def plain_view(
@@ -160,7 +175,9 @@ def aligned_views(
 ) -> Views:        # row r of every view is residue r
     "Make masked views in which each row holds the same residue; ValueError where queries differ."
     batches = list(tokens) if isinstance(tokens, (list, tuple)) else [tokens] * num_variants
-    if num_variants < 1 or len(batches) != num_variants: raise ValueError(f"num_variants={num_variants}, but {len(batches)} batches of tokens: give one for all views, or one for each of at least 1 view")
+    if num_variants < 1 or len(batches) != num_variants:
+        raise ValueError(f"num_variants={num_variants}, but {len(batches)} batches of tokens: give one for all views, or one for each of "
+                         f"at least 1 view")
     column_VBR, inputs = _columns(batches), _stack(batches)
     real_BR, ids_VBL = column_VBR[0] >= 0, inputs["input_ids"]
     at_VBR = column_VBR.clamp(min=0)
@@ -183,15 +200,17 @@ class Msa:
     aligned: tuple    # the same in the columns of the query, "-" for a gap
 
     @cached_property
-    def columns_HR(self): "Give the aligned letters as bytes, (H, R)."; return np.array([np.frombuffer(a.encode(), np.uint8) for a in self.aligned]).reshape(len(self.aligned), len(self.query))
+    def columns_HR(self):
+        "Give the aligned letters as bytes, (H, R)."
+        return np.array([np.frombuffer(a.encode(), np.uint8) for a in self.aligned]).reshape(len(self.aligned), len(self.query))
 
 # %% ../../nbs/models/views.ipynb #c057
 def _refuse_other(found, query, path):
     "Raise ValueError when the query of an alignment is not the chain."
     if found == query: return
     at = next((i for i, (a, b) in enumerate(zip(found, query)) if a != b), min(len(found), len(query)))
-    raise ValueError(f"{path}: its query (record 1, {len(found)} residues) is not the chain ({len(query)} residues); they differ first at residue {at + 1}. "
-                     "Make the alignment again from this sequence, or leave the chain without a context")
+    raise ValueError(f"{path}: its query (record 1, {len(found)} residues) is not the chain ({len(query)} residues); they differ first at "
+                     f"residue {at + 1}. Make the alignment again from this sequence, or leave the chain without a context")
 
 # %% ../../nbs/models/views.ipynb #c058
 def read_a3m(
@@ -204,7 +223,9 @@ def read_a3m(
     _refuse_other(rows[0].replace("-", "").upper(), query, path)
     aligned, kept = ["".join(c for c in row if not c.islower() and c != ".") for row in rows], {}
     for number, (name, row, cut) in enumerate(zip(ids, rows, aligned), 1):
-        if len(cut) != len(aligned[0]): raise ValueError(f"{path}, record {number} ({name}), line {lines[number - 1]}: {len(cut)} aligned columns, the query has {len(aligned[0])}")
+        if len(cut) != len(aligned[0]):
+            raise ValueError(f"{path}, record {number} ({name}), line {lines[number - 1]}: {len(cut)} aligned columns, the query has "
+                             f"{len(aligned[0])}")
         plain = row.replace("-", "").replace(".", "").upper()
         if plain and plain != query: kept.setdefault(plain, cut)
     return Msa(query, tuple(kept), tuple(kept.values()))

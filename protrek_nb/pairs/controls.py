@@ -53,7 +53,8 @@ def boosted(
     if not orders[0].shape[1]: return np.full((len(orders), len(y_N)), float(np.mean(y_N[train_N])))
     rows = np.random.default_rng(seed).choice(np.flatnonzero(train_N), int(train_N.sum()))
     if len(orders) > 1: rows = np.concatenate([np.flatnonzero(train_N), rows])
-    trees = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, random_state=seed).fit(np.vstack([x_ND[rows] for x_ND in orders]), np.tile(y_N[rows], len(orders)))
+    trees = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, random_state=seed)
+    trees.fit(np.vstack([x_ND[rows] for x_ND in orders]), np.tile(y_N[rows], len(orders)))
     return np.stack([trees.predict_proba(x_ND)[:, 1] for x_ND in orders])
 
 # %% ../../nbs/pairs/controls.ipynb #c015
@@ -61,11 +62,14 @@ def matching(
     pairs:pd.DataFrame, # pair table
 ) -> pd.DataFrame:      # one bool column for each fact: both sides agree
     "Tell in which metadata the sides agree; a missing value agrees with nothing."
-    return pd.DataFrame({m: (pairs[f"a_{m}"] == pairs[f"b_{m}"]) & (pairs[f"a_{m}"].astype(str) != "") for m in metadata_names(pairs)}, index=pairs.index)
+    agree = lambda m: (pairs[f"a_{m}"] == pairs[f"b_{m}"]) & (pairs[f"a_{m}"].astype(str) != "")
+    return pd.DataFrame({m: agree(m) for m in metadata_names(pairs)}, index=pairs.index)
 
 def _metadata_columns(pairs, train_N, order="ab"):
     "Number the values of metadata as training has them, and add what agrees."
-    columns = [matching(pairs).to_numpy(np.float32), matching(pairs).sum(axis=1).to_numpy(np.float32)[:, None]] if metadata_names(pairs) else [np.zeros((len(pairs), 0), np.float32)]
+    if not metadata_names(pairs): return np.zeros((len(pairs), 0), np.float32)
+    agree = matching(pairs)
+    columns = [agree.to_numpy(np.float32), agree.sum(axis=1).to_numpy(np.float32)[:, None]]
     for name in metadata_names(pairs):
         known = pd.Index(pd.concat([pairs[f"{s}_{name}"].astype(str)[train_N] for s in "ab"]).unique()).sort_values()
         columns += [known.get_indexer(pairs[f"{s}_{name}"].astype(str))[:, None].astype(np.float32) for s in order]
@@ -129,7 +133,8 @@ def check_split(
     need_columns(pairs, ["a_seq", "b_seq", "label", "split"], "pair table")
     if bad := sorted(set(pairs["split"]) - set(SPLITS)): raise ValueError(f"split {bad[0]!r} is not known: {', '.join(SPLITS)}")
     train_N = (pairs["split"] == "train").to_numpy()
-    if len(set(pairs.label[train_N])) < 2: raise ValueError(f"training rows have the labels {sorted(set(pairs.label[train_N]))}: both 0 and 1 are needed")
+    if len(set(pairs.label[train_N])) < 2:
+        raise ValueError(f"training rows have the labels {sorted(set(pairs.label[train_N]))}: both 0 and 1 are needed")
     return train_N
 
 def control_scores(
@@ -143,9 +148,11 @@ def control_scores(
         columns = [np.hstack([a_ND, b_ND])], [_metadata_columns(pairs, train_N)], [a_ND], [b_ND]
     else:
         a_ND, b_ND = np.split(word_columns([*pairs.a_seq, *pairs.b_seq], np.tile(train_N, 2)), 2)
-        columns = [np.hstack([a_ND, b_ND]), np.hstack([b_ND, a_ND])], [_metadata_columns(pairs, train_N, order) for order in ("ab", "ba")], [a_ND, b_ND]
+        facts = [_metadata_columns(pairs, train_N, order) for order in ("ab", "ba")]
+        columns = [np.hstack([a_ND, b_ND]), np.hstack([b_ND, a_ND])], facts, [a_ND, b_ND]
     words, facts, *single = (boosted(orders, y_N, train_N, seed) for orders in columns)
-    scores = [np.full(len(pairs), float(y_N[train_N].mean())), neighbour_margin(pairs, train_N), words.mean(0), facts.mean(0), *np.concatenate(single), both_alone(pairs, train_N)]
+    majority, nearest = np.full(len(pairs), float(y_N[train_N].mean())), neighbour_margin(pairs, train_N)
+    scores = [majority, nearest, words.mean(0), facts.mean(0), *np.concatenate(single), both_alone(pairs, train_N)]
     return pd.DataFrame(dict(zip(CONTROLS, scores)), index=pairs.index)
 
 # %% ../../nbs/pairs/controls.ipynb #c032
@@ -157,7 +164,8 @@ def judge_scores(
 ) -> pd.DataFrame:        # one row for each model and metric (auc, f1, accuracy): model, metric, value, low, high, threshold, n
     "Judge scores on a split, without an interval where it holds few components; ValueError where a score is missing or a class is."
     check_split(pairs)
-    if len(scores) != len(pairs): raise ValueError(f"{len(scores)} rows of scores for {len(pairs)} pairs: give one row to each pair, in the same order")
+    if len(scores) != len(pairs):
+        raise ValueError(f"{len(scores)} rows of scores for {len(pairs)} pairs: give one row to each pair, in the same order")
     at, valid = (pairs["split"] == split).to_numpy(), (pairs["split"] == "valid").to_numpy()
     if len(set(pairs.label[at])) < 2: raise ValueError(f"{split} has the labels {sorted(set(pairs.label[at]))}: AUC needs both 0 and 1")
     y_N, cluster, rows = pairs.label.to_numpy()[at], pairs.component.to_numpy()[at] if "component" in pairs else None, []
@@ -167,10 +175,12 @@ def judge_scores(
         score_N = scores[model].to_numpy()
         limits = {m: best_threshold(pairs.label[valid], score_N[valid], m) if pairs.label[valid].any() else 0.5 for m in ("f1", "accuracy")}
         right_N = (score_N[at] >= limits["accuracy"]) == (y_N == 1)
-        found = dict(auc=area_intervals(y_N, score_N[at], cluster, replicates)["roc_auc"], f1=threshold_intervals(y_N, score_N[at], limits["f1"], cluster, replicates)["f1"],
+        found = dict(auc=area_intervals(y_N, score_N[at], cluster, replicates)["roc_auc"],
+                     f1=threshold_intervals(y_N, score_N[at], limits["f1"], cluster, replicates)["f1"],
                      accuracy=bootstrap_interval(np.mean, [right_N], cluster, replicates))
         if few: found = {metric: Interval(interval.value, np.nan, np.nan) for metric, interval in found.items()}
-        rows += [dict(model=model, metric=metric, **interval._asdict(), threshold=limits.get(metric, np.nan), n=int(at.sum())) for metric, interval in found.items()]
+        rows += [dict(model=model, metric=metric, **interval._asdict(), threshold=limits.get(metric, np.nan), n=int(at.sum()))
+                 for metric, interval in found.items()]
     return pd.DataFrame(rows)
 
 # %% ../../nbs/pairs/controls.ipynb #c041
@@ -201,7 +211,8 @@ def by_matching(
         negative_N = score_N[at & (pairs.label == 0).to_numpy() & (agree_N == n)]
         if not len(negative_N): continue
         labels = np.repeat([1, 0], [len(positive_P), len(negative_N)])
-        rows[n] = dict(negatives=len(negative_N), false_positive_rate=float((negative_N >= threshold).mean()), auc=float(ranking_areas(labels, np.concatenate([positive_P, negative_N]))[0][0]) if len(positive_P) else np.nan)
+        auc = float(ranking_areas(labels, np.concatenate([positive_P, negative_N]))[0][0]) if len(positive_P) else np.nan
+        rows[n] = dict(negatives=len(negative_N), false_positive_rate=float((negative_N >= threshold).mean()), auc=auc)
     return pd.DataFrame(rows).T.rename_axis("matching").astype(dict(negatives=int))
 
 # %% ../../nbs/pairs/controls.ipynb #c051
@@ -209,13 +220,14 @@ def nearness(
     pairs:pd.DataFrame, # pair table
     train_N,            # (N,) bool: training rows
     k:int=3,            # letters in a word
-) -> np.ndarray:        # (N,) cosine of word counts with the nearest training protein, of the same side where there are sides; mean of both proteins
+) -> np.ndarray:        # (N,) cosine of word counts with the nearest training protein (of the same side), mean of both proteins
     "Say how close each pair lies to training."
     codes_2N, distinct = pd.factorize(np.concatenate([pairs.a_seq, pairs.b_seq]))
     counts, sides = kmer_counts(distinct.tolist(), k), np.split(codes_2N, 2)
     known = [np.unique(side_N[train_N]) for side_N in sides]
     if not has_sides(pairs): known = [np.union1d(*known)] * 2
-    near = lambda known_K: np.concatenate([(counts[at:at + 512] @ counts[known_K].T).toarray().max(1) for at in range(0, len(distinct), 512)])
+    block = lambda at, known_K: (counts[at:at + 512] @ counts[known_K].T).toarray().max(1)
+    near = lambda known_K: np.concatenate([block(at, known_K) for at in range(0, len(distinct), 512)])
     return sum(near(known_K)[side_N] for known_K, side_N in zip(known, sides)) / 2
 
 OFTEN = 4 # rows that a test protein must be in on average, so that what it has alone can be told from its pairs
@@ -239,21 +251,27 @@ def leak_audit(
 ) -> pd.DataFrame:       # question, answer, value; empty where the split is not clean or neither is above the limit
     "Ask what could have leaked."
     value = judged.set_index(["model", "metric"]).value
-    if not certificate["clean"] or max(value["head", "accuracy"], value["head", "auc"]) <= limit: return pd.DataFrame(columns=["question", "answer", "value"])
-    at, train_N, y_N, score_N = (pairs["split"] == "test").to_numpy(), check_split(pairs), pairs.label.to_numpy(), np.asarray(score_N, float)
-    rows = [("sequences, relatives or isolates that splits share", "none, by the certificate", 0.0), ("accuracy of always saying the more frequent class", "majority", max(y_N[at].mean(), 1 - y_N[at].mean()))]
+    if not certificate["clean"] or max(value["head", "accuracy"], value["head", "auc"]) <= limit:
+        return pd.DataFrame(columns=["question", "answer", "value"])
+    at, train_N = (pairs["split"] == "test").to_numpy(), check_split(pairs)
+    y_N, score_N = pairs.label.to_numpy(), np.asarray(score_N, float)
+    auc = lambda rows, score: float(ranking_areas(y_N[rows], score)[0][0])
+    rows = [("sequences, relatives or isolates that splits share", "none, by the certificate", 0.0),
+            ("accuracy of always saying the more frequent class", "majority", max(y_N[at].mean(), 1 - y_N[at].mean()))]
     for metric in ("accuracy", "auc"):
         best = value.xs(metric, level="metric").drop("head").idxmax()
         rows += [(f"{metric} of the head", "", value["head", metric]), (f"{metric} of the best control", best, value[best, metric])]
     near_N = nearness(pairs, train_N)
     for name, half in (("near training", near_N > np.median(near_N[at])), ("far from training", near_N <= np.median(near_N[at]))):
-        if len(set(y_N[at & half])) == 2: rows.append(("auc of the head on half of the test rows", name, float(ranking_areas(y_N[at & half], score_N[at & half])[0][0])))
+        part_N = at & half
+        if len(set(y_N[part_N])) == 2: rows.append(("auc of the head on half of the test rows", name, auc(part_N, score_N[part_N])))
     if 2 * at.sum() >= OFTEN * len({*pairs.a_id[at], *pairs.b_id[at]}):
         rank_N = rankdata(score_N[at])  # any rising change of the scores leaves the answer as it is
         alone_N = own_part(pairs[at], rank_N)
         parts = {"what each protein has alone": alone_N, "what is left for the pair": rank_N - alone_N}
-        rows += [("auc of a part of the head's score", name, float(ranking_areas(y_N[at], part_N)[0][0])) for name, part_N in parts.items()]
+        rows += [("auc of a part of the head's score", name, auc(at, part_N)) for name, part_N in parts.items()]
     if metadata_names(pairs):
         groups = by_matching(pairs, score_N, 0.5).auc.dropna()
-        rows += [("auc of the head against negatives by number of matching metadata", f"{n} match", float(groups[n])) for n in dict.fromkeys((groups.index[0], groups.index[-1]))]
+        question = "auc of the head against negatives by number of matching metadata"
+        rows += [(question, f"{n} match", float(groups[n])) for n in dict.fromkeys((groups.index[0], groups.index[-1]))]
     return pd.DataFrame(rows, columns=["question", "answer", "value"])

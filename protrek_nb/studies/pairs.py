@@ -17,12 +17,13 @@ def name_splits(
     runs:pd.DataFrame, # split, max_identity
 ) -> pd.Series:        # "random", ..., "cluster 97 %"
     "Name splits; those along clusters with their identity."
-    return runs["split"].where(runs["split"] != "cluster", runs["split"] + " " + (100 * runs.max_identity).round().astype(int).astype(str) + " %")
+    percent = (100 * runs.max_identity).round().astype(int).astype(str)
+    return runs["split"].where(runs["split"] != "cluster", runs["split"] + " " + percent + " %")
 
 def over_splits(
     runs:pd.DataFrame,  # as the benchmark writes them
     metric:str="auc",   # which number
-) -> pd.DataFrame:      # data, negatives, split, model, value, low, high: means over seeds, of the score and of the bounds that resampling components gives
+) -> pd.DataFrame:      # data, negatives, split, model; value, low, high: means over seeds (the bounds come from resampled components)
     "Average over seeds."
     part = runs[runs.metric == metric].assign(split=name_splits(runs))
     return part.groupby(["data", "negatives", "split", "model"], sort=False)[["value", "low", "high"]].mean().reset_index()
