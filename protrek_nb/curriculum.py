@@ -28,15 +28,12 @@ def _plan_problem(plan):
         value = getattr(plan, name)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             return f"{name} must be a finite number"
-    if plan.kind not in SHAPES:
-        return f"kind must be one of {', '.join(SHAPES)}"
+    if plan.kind not in SHAPES: return f"kind must be one of {', '.join(SHAPES)}"
     if plan.kind == "constant":
         return None if plan.end == plan.start else "a constant cannot end elsewhere than it starts; use linear or cosine"
-    if plan.steps < 1:
-        return "steps must be at least 1"
+    if plan.steps < 1: return "steps must be at least 1"
     return None if 0 <= plan.warmup < plan.steps else "warmup must be at least 0 and less than steps"
 
-# %% ../nbs/04_curriculum.ipynb #c010
 @dataclass(frozen=True)
 class Schedule:
     "Change a quantity over the steps of a run; ValueError for a plan that cannot be meant."
@@ -48,13 +45,11 @@ class Schedule:
 
     def __post_init__(self):
         object.__setattr__(self, "end", self.start if self.end is None else self.end)
-        if problem := _plan_problem(self):
-            raise ValueError(f"{self}: {problem}")
+        if problem := _plan_problem(self): raise ValueError(f"{self}: {problem}")
 
     def __call__(self, step: float) -> float:
         "Give the value at a step (0-based); beyond the last step it stays at `end`."
-        if not step >= 0:
-            raise ValueError(f"a step is 0 or more, not {step}")
+        if not step >= 0: raise ValueError(f"a step is 0 or more, not {step}")
         t = (step - self.warmup) / max(self.steps - self.warmup, 1)
         share = SHAPES[self.kind](min(max(t, 0.0), 1.0))
         return float(self.end if share == 1 else self.start + (self.end - self.start) * share)
@@ -62,13 +57,8 @@ class Schedule:
 # %% ../nbs/04_curriculum.ipynb #c020
 class Curriculum:
     "Hold named schedules and give their values at a step."
-
-    def __init__(
-        self,
-        **schedules: Schedule | float,  # name = schedule; a plain number is a constant
-    ):
-        self.schedules = {name: plan if isinstance(plan, Schedule) else Schedule("constant", plan)
-                          for name, plan in schedules.items()}
+    def __init__(self, **schedules: Schedule | float): # name = schedule; a plain number is a constant
+        self.schedules = {name: s if isinstance(s, Schedule) else Schedule("constant", s) for name, s in schedules.items()}
 
     def __call__(self, step: float) -> dict:
         "Give every value at a step (0-based) by name."
@@ -76,9 +66,8 @@ class Curriculum:
 
     def __getitem__(self, name: str) -> Schedule:
         "Give one schedule; KeyError with the names that there are."
-        if name not in self.schedules:
-            raise KeyError(f"no schedule is named {name!r}; there are: {', '.join(self.schedules) or 'none'}")
-        return self.schedules[name]
+        if name in self.schedules: return self.schedules[name]
+        raise KeyError(f"no schedule is named {name!r}; there are: {', '.join(self.schedules) or 'none'}")
 
 # %% ../nbs/04_curriculum.ipynb #c025
 class Mix(NamedTuple):
@@ -88,7 +77,6 @@ class Mix(NamedTuple):
 
 GOLDEN = (math.sqrt(5) - 1) / 2
 
-# %% ../nbs/04_curriculum.ipynb #c026
 def mix_counts(
     batch_size: int,  # rows in the batch
     twin_share: float,  # wanted share of rows that belong to twin pairs, 0 to 1
@@ -104,11 +92,7 @@ def mix_counts(
 # %% ../nbs/04_curriculum.ipynb #c034
 class Phases:
     "Divide the epochs of a run into named phases."
-
-    def __init__(
-        self,
-        starts: dict,  # phase -> its first epoch; the first is 0, and they rise
-    ):
+    def __init__(self, starts: dict): # phase -> its first epoch; the first is 0, and they rise
         epochs = list(starts.values())
         whole = all(isinstance(e, int) and not isinstance(e, bool) for e in epochs)
         if not epochs or not whole or epochs[0] != 0 or any(b <= a for a, b in zip(epochs, epochs[1:])):
@@ -117,8 +101,7 @@ class Phases:
 
     def current(self, epoch: float) -> str:
         "Name the phase of an epoch, which may be a fraction."
-        if not epoch >= 0:
-            raise ValueError(f"an epoch is 0 or more, not {epoch}")
+        if not epoch >= 0: raise ValueError(f"an epoch is 0 or more, not {epoch}")
         return [name for name, first in self.starts.items() if first <= epoch][-1]
 
 # %% ../nbs/04_curriculum.ipynb #c047
@@ -140,19 +123,12 @@ def checked_vectors(
     if tuple(vectors.shape) != (n, dim):
         raise ValueError(f"expected vectors of shape ({n}, {dim}), one for each id, not {tuple(vectors.shape)}")
     bad = (~torch.isfinite(vectors).all(1)).nonzero().flatten().tolist()
-    if bad:
-        raise ValueError(f"{len(bad)} of {n} vectors hold values that are not finite, the first at position {bad[0]}")
+    if bad: raise ValueError(f"{len(bad)} of {n} vectors hold values that are not finite, the first at position {bad[0]}")
     return vectors
 
-# %% ../nbs/04_curriculum.ipynb #d001
 class MemoryBank:
     "Keep the latest vector of each of N things, by row, and the step at which it was made."
-
-    def __init__(
-        self,
-        n: int,  # how many things
-        dim: int,  # width of a vector
-    ):
+    def __init__(self, n: int, dim: int): # how many things, and the width of a vector
         self.vectors, self.steps = torch.zeros(n, dim), torch.zeros(n, dtype=torch.long)
 
     def add(
@@ -165,10 +141,6 @@ class MemoryBank:
         rows = torch.as_tensor(np.asarray(rows, np.int64))
         self.vectors[rows] = checked_vectors(vectors, len(rows), self.vectors.shape[1])
         self.steps[rows] = step
-
-    def age(self, step: int) -> torch.Tensor:
-        "Give the steps since each vector was made."
-        return step - self.steps
 
     def state_dict(self) -> dict:
         "Give everything as tensors by name."

@@ -112,7 +112,7 @@ def open_encoder(self): # Encoder
     "Open the frozen encoder; ValueError where its weights are not those of the training."
     encoder = open_encoder(self.encoder["source"])
     if encoder.key == self.encoder["key"]: return encoder
-    raise ValueError(f"the encoder {self.encoder['source']} has other weights or another vocabulary now than in the training of {self.folder} "
+    raise ValueError(f"the encoder {self.encoder['source']} has other weights or another vocabulary than in the training of {self.folder} "
                      f"(key {encoder.key[:16]}, was {self.encoder['key'][:16]}): give back the old one, or train again")
 
 # %% ../nbs/saved.ipynb #s027
@@ -143,7 +143,7 @@ def make_card(
     return "\n".join([
         f"# {run_dir.path.name}", "", " ".join(kind.__doc__.split()), "", "## Use", "", "```python", "from protrek_nb.saved import load",
         'model = load("this/folder")', "predicted = model.predict(table)", "```", "", "## Data", "",
-        f"`{saved.run.get('data')}`{', rows: ' + rows if rows else ''}; hash {params['data_hash'][:16]}.", "", "## Splits", "",
+        f"`{Path(str(saved.run.get('data'))).name}`, {rows or 'rows not counted'}; hash {params['data_hash'][:16]}.", "", "## Splits", "",
         f"At an identity of {certificate.get('threshold')} or more, {clean} (certificate.json of the run).", "",
         "## Results on the test split", "", *result_rows(results, kind), "", "## Limits", "", " ".join(kind.limits.split()), ""])
 

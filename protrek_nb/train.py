@@ -278,10 +278,10 @@ def summarise(
 
 # %% ../nbs/05_train.ipynb #sv02
 class TwinPredictor(Predictor):
-    "Says how well texts describe proteins: a model of sequences and texts, fine-tuned on twins, which are proteins of one family with different texts."
+    "Says how well a text describes a protein. It was fine-tuned on twins, which are proteins of one family with different texts."
     run_class, records, own = TrainRun, ("twins", "easy"), "tuned"
-    limits = """A score ranks texts for a protein, or proteins for a text; it is no probability. Thresholds were chosen on validation pairs of families
-    like those of the training. Families unlike all of these were not measured."""
+    limits = """A score ranks texts for a protein, or proteins for a text; it is no probability. Thresholds were chosen on validation pairs.
+    Kinds of proteins that the data do not have were not measured."""
     def __init__(self, saved):
         super().__init__(saved)
         self.model = ProTrek.from_pretrained(saved.folder).to(default_device())

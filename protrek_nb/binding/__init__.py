@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['MODELS', 'DECISIONS', 'LONGEST', 'BindingData', 'read_chains', 'load_binding', 'with_contexts', 'alignments',
            'count_contexts', 'judge_residues', 'judge_decoys', 'load_models', 'load_thresholds', 'read_fasta',
-           'predict_sites', 'plot_sites', 'BindingRun', 'fit', 'read_three_line', 'aligned_views', 'prototype_loss',
-           'BindingModel', 'high_recall_area']
+           'predict_sites', 'BindingRun', 'fit', 'read_three_line', 'aligned_views', 'prototype_loss', 'BindingModel',
+           'high_recall_area']
 
 # %% ../../nbs/10_binding.ipynb #c005
 import warnings
@@ -23,7 +23,6 @@ from ..splits.certificate import certify, cross_search
 from ..splits.components import components
 from .chains import ion_files, positions_of, read_chain_file, read_ions, read_three_line, toy_chains, without_neighbours
 from ..core import find_path, hash_table, parse_parameters, patch_to, read_json, sha256_file, shared_data, write_json, write_table
-from ..reporting.figures import plot_sequence
 from .folds import (assign_folds, check_positives, check_splits, deal_chains, global_thresholds, long_table, read_thresholds,
                                       run_fold, write_oof, write_thresholds)
 from ..model import default_device
@@ -267,12 +266,3 @@ def predict_sites(
             chain = dict(chain_id=id, ion=ion, position=np.arange(1, len(s) + 1), residue=list(s), probability=p_L, call=p_L >= limits[ion])
             out.append(pd.DataFrame(chain))
     return pd.concat(out, ignore_index=True)
-
-# %% ../../nbs/10_binding.ipynb #c037
-def plot_sites(
-    predicted:pd.DataFrame, # one chain and one ion of `predict_sites`: position, residue, probability, call
-    title:str,              # the finding
-    known=(),               # 1-based positions that are known to bind
-):                          # figure
-    "Write a sequence with its sites."
-    return plot_sequence("".join(predicted.residue), predicted.probability, title, known, predicted.position[predicted.call])

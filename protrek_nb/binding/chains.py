@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..core import patch_to
 from ..data.checks import check_sequence
 from ..data.rows import Rejected, decode, match_columns, parse_bytes, plain_names, read_bytes, read_cells, read_rows, read_text
 from ..data.sources import read_toy
@@ -54,12 +53,16 @@ def check_chain(
     if odd: return sequence, labels, f"label {odd[0]!r} at residue {odd.start() + 1}; only 0 and 1 are allowed"
     if len(labels) != len(sequence): return sequence, labels, f"{len(labels)} labels for {len(sequence)} residues"
     if len(sequence) <= max_length: return sequence, labels, ""
-    return sequence, labels, (f"{len(sequence):,} residues; the limit is {max_length:,}: "
-                              "cut the chain into domains, or raise max_length")
+    return sequence, labels, f"{len(sequence):,} residues; the limit is {max_length:,}: cut the chain into domains, or raise max_length"
 
 # %% ../../nbs/binding/chains.ipynb #c010
 IONS = ("ZN", "CA", "MG", "MN")
 COLUMNS = ["chain_id", "sequence", "labels", "ion", "file", "record"]
+
+def _count(table, rejected):
+    "Count chains, residues, binding residues, chains without any, and what was set aside."
+    return dict(chains=len(table), residues=int(table.labels.str.len().sum()), binding=int(table.labels.str.count("1").sum()),
+                without_binding=int((~table.labels.str.contains("1")).sum()), rejected=len(rejected))
 
 @dataclass
 class _Collector:
@@ -86,33 +89,25 @@ class _Collector:
         self.seen[chain_id, ion] = record
         self.rows.append((chain_id, sequence, labels, ion, self.path.name, record))
 
-# %% ../../nbs/binding/chains.ipynb #c011
-def _count(table, rejected):
-    "Count chains, residues, binding residues, chains without any, and what was set aside."
-    return dict(chains=len(table), residues=int(table.labels.str.len().sum()), binding=int(table.labels.str.count("1").sum()),
-                without_binding=int((~table.labels.str.contains("1")).sum()), rejected=len(rejected))
-
-@patch_to(_Collector)
-def table(self, **counts): # DataFrame with COLUMNS; further counts by name
-    "Make the table; ValueError where nothing is left or an ion has no binding residue."
-    table = pd.DataFrame(self.rows, columns=COLUMNS)
-    if not len(table):
-        raise ValueError(f"{self.path}: no usable chain; {len(self.rejected)} were set aside, the first reasons: "
-                         f"{[r['reason'] for r in self.rejected[:3]] or 'the file has none'}")
-    for ion, labels in table.groupby("ion", sort=False).labels:
-        if labels.str.contains("1").any(): continue
-        records = f"records {table.record.min()} to {table.record.max()}"
-        raise ValueError(f"{self.path}: none of the {len(labels)} chains of ion {ion} ({records}) has a binding residue (1); "
-                         "there is nothing to learn or to measure. Are labels and ion those of this file?")
-    table.attrs.update(rejected=self.rejected, counts=_count(table, self.rejected) | counts)
-    return table
+    def table(self, **counts): # DataFrame with COLUMNS; further counts by name
+        "Make the table; ValueError where nothing is left or an ion has no binding residue."
+        table = pd.DataFrame(self.rows, columns=COLUMNS)
+        if not len(table):
+            raise ValueError(f"{self.path}: no usable chain; {len(self.rejected)} were set aside, the first reasons: "
+                             f"{[r['reason'] for r in self.rejected[:3]] or 'the file has none'}")
+        for ion, labels in table.groupby("ion", sort=False).labels:
+            if labels.str.contains("1").any(): continue
+            records = f"records {table.record.min()} to {table.record.max()}"
+            raise ValueError(f"{self.path}: none of the {len(labels)} chains of ion {ion} ({records}) has a binding residue (1); "
+                             "there is nothing to learn or to measure. Are labels and ion those of this file?")
+        table.attrs.update(rejected=self.rejected, counts=_count(table, self.rejected) | counts)
+        return table
 
 # %% ../../nbs/binding/chains.ipynb #c013
 def _ion_of(path, ion):
     "Take the ion from the argument, or from a file name such as ZN_train.txt.gz; ValueError where there is none."
-    if ion: return ion
     found = re.match(r"([A-Z][A-Za-z0-9]{0,4})_", Path(path).name)
-    if found: return found[1].upper()
+    if ion or found: return ion or found[1].upper()
     raise ValueError(f"{path}: the name does not begin with an ion and an underscore (ZN_train.txt); say which ion it is: ion='ZN'")
 
 def read_three_line(
@@ -151,8 +146,7 @@ def parse_positions(
             return [], f"residue {word} is outside the sequence of {len(sequence)} residues (they are counted from 1)", 0
         if letter and sequence[at - 1] != letter:
             return [], f"residue {word}: the sequence has {sequence[at - 1]} at {at}; is it counted from 1 along this sequence?", 0
-        bare += not letter
-        positions.add(at)
+        bare += not letter; positions.add(at)
     return sorted(positions), "", bare
 
 # %% ../../nbs/binding/chains.ipynb #c021
@@ -250,15 +244,13 @@ def read_ions(
     strict=False,             # raise at the first bad record
 ) -> pd.DataFrame:            # as `read_three_line`, with `part`
     "Read the chains of several ions, in any of the three forms; FileNotFoundError names what is missing."
-    dir = Path(dir)
     found = ion_files(dir, parts)
     ions = sorted({ion for ion, _ in found}) if ions is None else list(ions)
     if not ions or (missing := [f"{ion}_{part}.*" for ion in ions for part in parts if (ion, part) not in found]):
         raise FileNotFoundError(f"{dir}: no file {', '.join(missing) if ions else 'such as ZN_train.txt'}; files are named ION_part "
                                 "(ZN_train.txt.gz) or lie in ION/part (ZN/train.fasta): three lines for each chain, "
                                 "a residue list or BioLiP's table")
-    named = [(ion, part) for ion in ions for part in parts]
-    tables = [read_chain_file(found[ion, part], ion, max_length, strict).assign(part=part) for ion, part in named]
+    tables = [read_chain_file(found[ion, part], ion, max_length, strict).assign(part=part) for ion in ions for part in parts]
     table = pd.concat(tables, ignore_index=True)
     rejected = Rejected(str(dir), [r for t in tables for r in t.attrs["rejected"]])
     table.attrs.update(rejected=rejected, counts=_count(table, rejected))

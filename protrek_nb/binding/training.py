@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['RECIPES', 'BindingRun', 'deal_batches', 'BindingBatch', 'BindingPlan', 'LetterPlan', 'LetterTrainer', 'pretrain',
-           'strings_of', 'set_prototypes', 'make_model', 'predict_rows', 'predict_chains', 'site_validation',
-           'BindingTrainer', 'train_binding']
+           'strings_of', 'set_prototypes', 'make_model', 'predict_chains', 'site_validation', 'BindingTrainer',
+           'train_binding']
 
 # %% ../../nbs/binding/training.ipynb #c004
 import math
@@ -232,26 +232,16 @@ def make_model(
     return model
 
 # %% ../../nbs/binding/training.ipynb #c032
-def predict_rows(
-    model:BindingModel, # knows the ions of the table
-    table:pd.DataFrame, # sequence, ion
-    rows,               # which of its rows
-) -> list:              # for each of them (L,) probabilities
-    "Predict the residues of some chains, each chain for its ion."
-    part = table.iloc[rows]
-    out = [None] * len(part)
-    for ion, at in part.groupby("ion").indices.items():
-        for i, p_L in zip(at, model.predict(strings_of(part.iloc[at]), ion)): out[i] = p_L
-    return out
-
 def predict_chains(
     model:BindingModel, # knows the ions of the table
     table:pd.DataFrame, # sequence, ion
 ) -> list:              # for each row (L,) probabilities
-    "Predict all chains, each process its share."
-    (rank, n), out = process_rank(), [None] * len(table)
-    rows = list(range(len(table)))[rank::n]
-    for i, p_L in gather_lists(zip(rows, predict_rows(model, table, rows))): out[i] = p_L
+    "Predict all chains, each chain for its ion, each process its share."
+    rank, n = process_rank()
+    rows, out = np.arange(len(table))[rank::n], [None] * len(table)
+    part, predicted = table.iloc[rows], []
+    for ion, at in part.groupby("ion").indices.items(): predicted += zip(rows[at], model.predict(strings_of(part.iloc[at]), ion))
+    for i, p_L in gather_lists(predicted): out[i] = p_L
     return out
 
 # %% ../../nbs/binding/training.ipynb #c035

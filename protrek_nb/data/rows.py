@@ -27,14 +27,6 @@ _not_tables = (
     (b"{", "JSON: write the table as TSV, CSV, FASTA or Parquet"),
     (b"[", "JSON: write the table as TSV, CSV, FASTA or Parquet"))
 
-def _gunzip(data, path):
-    "Decompress; a file that ends too early is an error, not a shorter table."
-    try: return gzip.decompress(data)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as e:
-        raise ValueError(f"{path}: the gzip data is truncated or damaged ({e}); nothing of it was used: "
-                         "copy or download the file again") from e
-
-# %% ../../nbs/data/rows.ipynb #c010
 def read_bytes(
     path,      # file, gzipped or not
 ) -> bytes:    # its content, decompressed
@@ -43,7 +35,10 @@ def read_bytes(
     if path.is_dir(): raise IsADirectoryError(f"{path} is a folder: pass one file of it")
     if not path.is_file(): raise FileNotFoundError(f"{path}: no such file")
     data = path.read_bytes()
-    if data[:2] == b"\x1f\x8b": data = _gunzip(data, path)
+    try: data = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+    except (EOFError, zlib.error, gzip.BadGzipFile) as e:
+        raise ValueError(f"{path}: the gzip data is truncated or damaged ({e}); nothing of it was used: "
+                         "copy or download the file again") from e
     start = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
     if data[257:262] == b"ustar": raise ValueError(f"{path} is a tar archive: unpack it, and pass one file of it")
     for magic, what in _not_tables:
@@ -214,14 +209,6 @@ def _cell(value):
     if isinstance(value, bytes): return _decode_line(value)
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
-def _parquet(data, path):
-    "Read Parquet bytes: (names, columns as lists of strings)."
-    import pyarrow as pa, pyarrow.parquet as pq
-    try: table = pq.read_table(io.BytesIO(data))
-    except (pa.ArrowException, OSError) as e:
-        raise ValueError(f"{path}: the Parquet file is truncated or damaged ({e}); nothing of it was used") from e
-    return list(table.column_names), [[_cell(v) for v in column.to_pylist()] for column in table.columns]
-
 # %% ../../nbs/data/rows.ipynb #c045
 @dataclass
 class Rows:
@@ -280,15 +267,6 @@ class Rejected(list):
         self.append(dict(file=self.file, row=int(row), column=column, value=shorten(value), reason=reason))
 
 # %% ../../nbs/data/rows.ipynb #c048
-def _delimited(text, known):
-    "Parse delimited text: the fields of Rows after `kind`."
-    lines = text.split("\n")
-    at, delimiter, names = find_header(lines, known)
-    if at < 0: return dict(names=[], columns=[], row=np.array([], int))
-    rows, numbers, bad = split_records(lines, at + 1, delimiter, len(names))
-    columns = list(map(list, zip(*rows))) if rows else [[] for _ in names]
-    return dict(names=names, columns=columns, row=numbers, bad=bad, delimiter=delimiter)
-
 def parse_bytes(
     data: bytes,        # content of a file, decompressed
     file: str,          # its name, for messages
@@ -296,13 +274,20 @@ def parse_bytes(
 ) -> Rows:              # its columns
     "Find out what the content is, and parse it."
     if data[:4] == b"PAR1":
-        names, columns = _parquet(data, file)
-        return Rows(file, "parquet", names, columns, np.arange(1, 1 + len(columns[0]) if columns else 1))
+        import pyarrow as pa, pyarrow.parquet as pq
+        try: table = pq.read_table(io.BytesIO(data))
+        except (pa.ArrowException, OSError) as e:
+            raise ValueError(f"{file}: the Parquet file is truncated or damaged ({e}); nothing of it was used") from e
+        columns = [[_cell(v) for v in column.to_pylist()] for column in table.columns]
+        return Rows(file, "parquet", list(table.column_names), columns, np.arange(1, 1 + len(columns[0]) if columns else 1))
     text, encoding, odd = decode(data)
     if text.lstrip("\ufeff \t\n").startswith(">"):
         columns, lines = parse_fasta(text)
         return Rows(file, "fasta", ["protein_id", "text", "organism", "sequence"], columns, lines, encoding=encoding, odd_lines=odd)
-    return Rows(file, "delimited", encoding=encoding, odd_lines=odd, **_delimited(text, known))
+    at, delimiter, names = find_header(lines := text.split("\n"), known)
+    rows, numbers, bad = split_records(lines, len(lines) if at < 0 else at + 1, delimiter, len(names))
+    columns = list(map(list, zip(*rows))) if rows else [[] for _ in names]
+    return Rows(file, "delimited", names, columns, numbers, bad, encoding, odd, delimiter)
 
 def read_rows(
     path,               # a file; a DataFrame in memory; or Rows, which are returned as they are

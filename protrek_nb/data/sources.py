@@ -132,13 +132,6 @@ def odorant_name(
     return _odorants.get(code) or re.sub(r"(?<=[a-z])(?=[A-Z])", " ", code).lower()
 
 # %% ../../nbs/data/sources.ipynb #c036
-def _active_genes(data, file):
-    "List the genes that an assay finds activated, or None if the file has another format."
-    rows = parse_bytes(data, file, {"ensemblgeneid", "fdr", "logfc"})
-    if not {"ensembl_gene_id", "FDR", "logFC"} <= set(rows.names): return None
-    number = lambda name: pd.to_numeric(pd.Series(rows.column(name)), errors="coerce")
-    return list(np.array(rows.column("ensembl_gene_id"))[((number("FDR") < 0.05) & (number("logFC") > 0)).to_numpy()])
-
 def _activations(path):
     "Read all assays of the archive: ({gene: set of odorants}, number of assays, files left out)."
     genes, used, left = {}, 0, []
@@ -146,10 +139,12 @@ def _activations(path):
         for member in sorted(tar, key=lambda m: m.name):
             name = Path(member.name).name
             if not name.startswith("pS6_DE_") or not member.isfile(): continue
-            active = _active_genes(tar.extractfile(member).read(), name)
-            if active is None: left.append(name); continue
+            rows = parse_bytes(tar.extractfile(member).read(), name, {"ensemblgeneid", "fdr", "logfc"})
+            if not {"ensembl_gene_id", "FDR", "logFC"} <= set(rows.names): left.append(name); continue
             used += 1
-            for gene in active: genes.setdefault(gene, set()).add(odorant_name(name))
+            fdr, fold = (pd.to_numeric(pd.Series(rows.column(c)), errors="coerce").to_numpy() for c in ("FDR", "logFC"))
+            for gene in np.array(rows.column("ensembl_gene_id"))[(fdr < 0.05) & (fold > 0)].tolist():
+                genes.setdefault(gene, set()).add(odorant_name(name))
     return genes, used, left
 
 # %% ../../nbs/data/sources.ipynb #c038

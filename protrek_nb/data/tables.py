@@ -40,11 +40,7 @@ _maybe_ids = ("name", "title", "gene", "genename", "locustag", "header")  # redu
 _all_names = frozenset(n for names in _known.values() for n in names) | frozenset(_maybe_ids)
 
 # %% ../../nbs/data/tables.ipynb #c012
-def _position(
-    rows,         # what was read
-    wanted: str,  # the caller's column name
-    field: str,   # the field that it was given for
-) -> int:         # position of the column
+def _position(rows, wanted, field):
     "Find a mapped column, exactly or by its plain name; ValueError lists the columns."
     plain = [plain_name(n) for n in rows.names]
     if wanted in rows.names: return rows.names.index(wanted)
@@ -70,11 +66,7 @@ def find_columns(
         found[field] = [plain.index(hits[0])]
     for field, wanted in (columns or {}).items():
         found[field] = [_position(rows, w, field) for w in ([wanted] if isinstance(wanted, str) else wanted)]
-    return _weak_id(rows, plain, found)
-
-def _weak_id(rows, plain, found):
-    "Add a name-like column as id where there is no other and it is complete and distinct."
-    for name in _maybe_ids:
+    for name in _maybe_ids:  # a name-like column is the id where there is no other and it is complete and distinct
         if "protein_id" in found or plain.count(name) != 1: continue
         cells = [c.strip() for c in rows.columns[plain.index(name)]]
         if all(cells) and len(set(cells)) == len(cells): found["protein_id"] = [plain.index(name)]
@@ -132,7 +124,9 @@ class Source:
         self.rows = read_rows(path, _all_names | {plain_name(c) for c in mapped})
         found = find_columns(self.rows, columns)
         _missing(self.rows, need, found)
-        self.cells = {field: _first_given(field, [self.rows.columns[p] for p in places]) for field, places in found.items()}
+        first = lambda f, row: "; ".join(row) if f == "labels" else next(iter(row), "")  # of several columns of one field
+        self.cells = {f: self.rows.columns[at[0]] if len(at) == 1 else [first(f, [c for c in row if not check_text(c)[1]])
+                      for row in zip(*(self.rows.columns[p] for p in at))] for f, at in found.items()}
         self.names = {field: " / ".join(self.rows.names[p] for p in places) for field, places in found.items()}
         self.keep, self.strict, self.no_text = np.ones(len(self.rows.row), bool), strict, "empty text"
         self.rejected = Rejected(self.rows.file)
@@ -157,11 +151,6 @@ class Source:
         "List the cells of `field` in rows that are still in."
         return [c for c, keep in zip(self.cells[field], self.keep) if keep]
 
-def _first_given(field, columns):
-    "Reduce several columns of one field to one."
-    if len(columns) == 1: return columns[0]
-    given = ([c for c in row if not check_text(c)[1]] for row in zip(*columns))
-    return ["; ".join(g) if field == "labels" else next(iter(g), "") for g in given]
 
 # %% ../../nbs/data/tables.ipynb #c037
 def _check_ids(source):
@@ -216,21 +205,17 @@ def read_texts(
     source = Source(path, columns, ["protein_id", "text"], strict)
     _check_ids(source); _check_texts(source); _check_labels(source); _empty_marks(source)
     for field in ("sequence", "structure_3di"): source.cells.pop(field, None)
-    return _finish(source, *_merge(source))
+    return _finish(source)
 
 # %% ../../nbs/data/tables.ipynb #c044
-def _merge(source):
-    "Make one row per id of what is still in: (table, rows before, distinct rows)."
+def _finish(source, elsewhere=()):
+    "Make one row per id of what is still in, attach the account, and check that it adds up."
     first = [f for f in ("protein_id", "sequence", "text", "structure_3di", "family", "organism", "labels") if f in source.cells]
     fields = first + [f for f in source.cells if f not in first]
     df = pd.DataFrame({f: [c.strip() for c in source.kept(f)] for f in fields}, dtype=str)
     distinct = df.drop_duplicates()
-    return group_rows(distinct), len(df), len(distinct)
-
-def _finish(source, table, before, distinct, elsewhere=()):
-    "Attach the account to the table, and check that it adds up."
-    count, rejected = source.count, sorted(source.rejected, key=lambda r: r["row"])
-    count |= dict(kept=len(table), rejected=len(rejected), duplicates=before - distinct, merged=distinct - len(table))
+    table, count, rejected = group_rows(distinct), source.count, sorted(source.rejected, key=lambda r: r["row"])
+    count |= dict(kept=len(table), rejected=len(rejected), duplicates=len(df) - len(distinct), merged=len(distinct) - len(table))
     if count["read"] != count["kept"] + count["rejected"] + count["duplicates"] + count["merged"]:
         raise RuntimeError(f"{count['file']}: rows are unaccounted for: {count}; please report this")
     count["reasons"] = dict(Counter(r["reason"] for r in rejected).most_common())
@@ -251,14 +236,6 @@ def _check_sequences(source):
     source.count["unusual_letters"] = {c: n for c in "XBZJUO" if (n := sum(c in s for s in kept))}
     source.count["long"] = sum(len(s) > LONG for s in kept)
 
-def _check_structures(source):
-    "Clean the 3Di strings."
-    cells = source.cells
-    clean, reasons = _columns(map(check_structure, cells["structure_3di"], cells["sequence"]), 2)
-    source.drop("structure_3di", reasons)
-    cells["structure_3di"] = clean
-    source.count["without_structure"] = sum(not s for s in source.kept("structure_3di"))
-
 # %% ../../nbs/data/tables.ipynb #c051
 def _check_conflicts(source, field):
     "Set aside all rows whose id has several values of `field`."
@@ -269,11 +246,7 @@ def _check_conflicts(source, field):
     if twisted: source.drop("protein_id", [reason if i in twisted else "" for i in source.cells["protein_id"]])
 
 # %% ../../nbs/data/tables.ipynb #c054
-def _look_up(
-    ids: list,     # ids of the proteins
-    other: dict,   # {id: value}
-    files: tuple,  # names of the two files, for the error
-) -> list:         # value per protein, empty where there is none
+def _look_up(ids, other, files):
     "Look up values by id; ValueError if no id is found at all."
     if ids and other and not any(i in other for i in ids):
         raise ValueError(f"no protein id of {files[0]} (such as {ids[0]!r}) is in {files[1]} (such as {next(iter(other))!r}): "
@@ -301,7 +274,6 @@ def _fill(source, field, given):
     source.cells[field] = [a if k else b for a, b, k in zip(own, given, known)]
     return sum(bool(k and b and parts(a) != parts(b)) for a, b, k in zip(own, given, known))
 
-# %% ../../nbs/data/tables.ipynb #c055
 def _join_structures(source, structures):
     "Add 3Di strings from a FASTA file or a table; returns the rows that were rejected there."
     other = Source(structures, None, ["protein_id"], source.strict)
@@ -330,12 +302,16 @@ def read_proteins(
     if structures is not None: elsewhere += _join_structures(source, structures)
     source.cells.setdefault("text", [""] * len(source.rows.row))
     _check_sequences(source)
-    if "structure_3di" in source.cells: _check_structures(source)
+    if "structure_3di" in source.cells:
+        clean, reasons = _columns(map(check_structure, source.cells["structure_3di"], source.cells["sequence"]), 2)
+        source.drop("structure_3di", reasons)
+        source.cells["structure_3di"] = clean
+        source.count["without_structure"] = sum(not s for s in source.kept("structure_3di"))
     _check_texts(source, empty_text == "keep" or (source.rows.kind == "fasta" and texts is None and empty_text is None))
     _check_ids(source); _check_labels(source); _empty_marks(source)
     for field in ("sequence", "structure_3di"):
         if field in source.cells: _check_conflicts(source, field)
-    return _finish(source, *_merge(source), elsewhere)
+    return _finish(source, elsewhere)
 
 # %% ../../nbs/data/tables.ipynb #c062
 def rejected_table(

@@ -233,10 +233,10 @@ def save(self, run_dir, found, trained, results):
 
 # %% ../../nbs/08_go.ipynb #c028
 class TermPredictor(Predictor):
-    "Says which terms of the Gene Ontology fit a protein, and which residues it looked at: attention over residues against the texts of terms."
+    "Says which terms of the Gene Ontology fit a protein, by attention over its residues, and which residues it looked at."
     run_class, records, own = GoRun, ("questions",), "system"
-    limits = """A score ranks terms for a protein; it is no probability, and it is not raised along the true path. Terms were scored as texts of the
-    ontology in this folder; a newer ontology needs a new training. The residues are a hint where to look, not a measured binding site."""
+    limits = """A score ranks terms for a protein; it is no probability, and it is not raised along the true path. A newer ontology than
+    the one in this folder needs a new training. The residues are a hint where to look, not a measured binding site."""
     def __init__(self, saved):
         super().__init__(saved)
         self.ontology = Ontology.from_obo(saved.folder / saved.config["ontology"])

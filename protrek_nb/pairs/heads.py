@@ -16,7 +16,7 @@ from torch import nn
 from ..models.batches import with_neighbours
 from ..core import patch_to
 from ..losses import NO_SCORE, unit
-from .features import check_kinds, features
+from .inputs import check_kinds, features
 
 # %% ../../nbs/pairs/heads.ipynb #c007
 HEADS = ("mlp", "siamese", "attention")

@@ -25,13 +25,6 @@ ISOLATE_COLUMNS = dict(
 OWN = ("id", "seq", "isolate", "segment", "protein") # of a protein in a pair table: no names of metadata
 TAKEN = ("isolate_id", "sequence", *OWN)             # names that metadata cannot have
 
-def _find_columns(rows):
-    "Find isolate, segment and sequence among the names of a table: {field: position}."
-    found = match_columns(rows.names, ISOLATE_COLUMNS)
-    if found["isolate_id"] is not None: return found
-    raise ValueError(f"{rows.file}: no column for the isolate. Columns found: {', '.join(rows.names)}. "
-                     f"Known names: {ISOLATE_COLUMNS['isolate_id'].replace(' ', ', ')}")
-
 # %% ../../nbs/pairs/isolates.ipynb #c008
 def _is_protein_column(cells):
     "Tell whether most cells that are not empty can be read as proteins."
@@ -46,8 +39,10 @@ def _of_proteins(isolates, cells):
 
 def _protein_rows(rows):
     "List (row, isolate, segment, sequence, metadata) of a table in either form, the names of the metadata, and those of columns left out."
-    found, columns, names = _find_columns(rows), rows.columns, rows.names
+    found, columns, names = match_columns(rows.names, ISOLATE_COLUMNS), rows.columns, rows.names
     at, long = found["isolate_id"], found["segment"] is not None and found["sequence"] is not None
+    if at is None: raise ValueError(f"{rows.file}: no column for the isolate. Columns found: {', '.join(names)}. "
+                                    f"Known names: {ISOLATE_COLUMNS['isolate_id'].replace(' ', ', ')}")
     wide = [] if long else [p for p, cells in enumerate(columns) if p != at and _is_protein_column(cells)]
     if not long and len(wide) < 2:
         raise ValueError(f"{rows.file}: give columns `segment` and `sequence`, or a column of proteins for each of at least two segments. "
@@ -129,7 +124,6 @@ def check_isolates(
     out = isolates[need].assign(id=isolates.sequence.map(names), **{c: isolates[c] for c in isolates if c not in need})
     return out.reset_index(drop=True)
 
-# %% ../../nbs/pairs/isolates.ipynb #c025
 def positive_pairs(
     isolates:pd.DataFrame, # from `check_isolates`
 ) -> tuple:                # (pair table of the positives with `copies`, counts of what was left out)
@@ -157,9 +151,8 @@ class Ends:
         blocked=frozenset(), # pairs of ids, as `pair_key` writes them, that may not be tied
     ):
         self.a, self.b = a.reset_index(drop=True), b.reset_index(drop=True)
-        matched = [("segment", "a"), *((m, "b") for m in match)]
-        columns = [pd.concat([self.a[f"a_{c}"], self.b[f"{s}_{c}"]]).astype(str) for c, s in matched]
-        columns.append(pd.concat([self.a.b_segment, self.b.b_segment]))
+        pairs = [("a_segment", "a_segment"), *((f"a_{m}", f"b_{m}") for m in match), ("b_segment", "b_segment")]
+        columns = [pd.concat([self.a[x], self.b[y]]).astype(str) for x, y in pairs]
         key = pd.factorize(pd.Series(list(zip(*columns)), dtype=object))[0]
         self.key_a, self.key_b = key[:len(a)], key[len(a):]
         self.ids_a, self.ids_b = self.a.a_id.to_numpy(), self.b.b_id.to_numpy()
@@ -242,7 +235,10 @@ def make_pairs(
     if n < 2: raise ValueError(f"{n} isolate(s) with two segments: negatives need two at least")
     together = {pair_key(a, b) for a, b in zip(found.a_id, found.b_id)}
     ends, wanted = Ends(found, found, match, together if block_cooccurrence else frozenset()), round(ratio * len(found))
-    tied = _in_rounds(ends, wanted, len(found), rng)
+    tied, whole = [], len(found)
+    for size in [whole] * (wanted // whole) + [wanted % whole] * (wanted % whole > 0): # all ends once in each round, a part in the last
+        rows = rng.permutation(whole)[:size]
+        tied += tie_ends(ends, rng, rows, rows)
     if not tied:
         advice = f". Match less metadata than {match}" if match else ""
         raise ValueError(f"no negative could be drawn; refused: {dict(ends.refused)}{advice}")
@@ -253,14 +249,6 @@ def make_pairs(
                                uncovered=len({*found.a_id, *found.b_id} - used),
                                two_labels=sum(pair_key(a, b) in together for a, b in zip(negatives.a_id, negatives.b_id)))
     return out
-
-def _in_rounds(ends, wanted, n, rng):
-    "Use all ends once in each round, and a part of them in the last."
-    tied = []
-    for size in [n] * (wanted // n) + ([wanted % n] if wanted % n else []):
-        rows = rng.permutation(n)[:size]
-        tied += tie_ends(ends, rng, rows, rows)
-    return tied
 
 # %% ../../nbs/pairs/isolates.ipynb #c055
 def _ready_row(row, sequences):
@@ -290,11 +278,10 @@ def ready_pairs(
         one["lines"].append(line); one["labels"].add(label)
     kept = [f for f in found.values() if len(f["labels"]) == 1]
     for one in (f for f in found.values() if len(f["labels"]) == 2):
-        names = f"{one['key'][0][2]} {one['key'][1][2]}"
-        for line in one["lines"]: rejected.add(line, "label", names, "the same pair with both labels")
+        for line in one["lines"]: rejected.add(line, "label", " ".join(k[2] for k in one["key"]), "the same pair with both labels")
     if not kept: raise ValueError(f"{file}: no usable pair; the first reasons: {[r['reason'] for r in rejected[:3]]}")
-    sides = [{f"{side}_{k}": v for side, s in zip("ab", f["key"]) for k, v in zip(("id", "seq", "protein"), s)} for f in kept]
-    out = pd.DataFrame([dict(s, label=min(f["labels"]), copies=len(f["lines"])) for s, f in zip(sides, kept)])
+    out = pd.DataFrame([dict({f"{side}_{k}": v for side, s in zip("ab", f["key"]) for k, v in zip(("id", "seq", "protein"), s)},
+                             label=min(f["labels"]), copies=len(f["lines"])) for f in kept])
     out = out.assign(**dict.fromkeys(("a_isolate", "b_isolate", "a_segment", "b_segment"), ""))[_ready_columns]
     reasons = Counter("unknown id" if r["reason"].startswith("no sequence for") else r["reason"] for r in rejected)
     counts = dict(positives=int(out.label.sum()), negatives=int((out.label == 0).sum()), repeated=int((out.copies - 1).sum()))

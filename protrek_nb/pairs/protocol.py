@@ -47,10 +47,12 @@ class ProtocolRun(Run):
     def chosen(self): return self.base.chosen
 
 # %% ../../nbs/pairs/protocol.ipynb #c010
-CHANGES = {"learning-rate schedule": dict(lr_schedule="plateau"), "early stopping on F1": dict(stop_on="f1"), "threshold for F1": dict(threshold="f1"),
-           "difference and product": dict(kinds="concat,difference,product"), "gradient clipping": dict(clip=1.0), "class weights": dict(class_weights=True),
-           "batch normalisation": dict(batch_norm=True), "cross-attention": dict(head="attention"), "label smoothing": dict(smoothing=0.2),
-           "siamese metric": dict(head="siamese"), "contrastive loss": dict(contrastive=1.0)}
+CHANGES = {
+    "learning-rate schedule": dict(lr_schedule="plateau"), "early stopping on F1": dict(stop_on="f1"),
+    "threshold for F1": dict(threshold="f1"), "difference and product": dict(kinds="concat,difference,product"),
+    "gradient clipping": dict(clip=1.0), "class weights": dict(class_weights=True), "batch normalisation": dict(batch_norm=True),
+    "cross-attention": dict(head="attention"), "label smoothing": dict(smoothing=0.2),
+    "siamese metric": dict(head="siamese"), "contrastive loss": dict(contrastive=1.0)}
 
 @patch_to(ProtocolRun)
 def read(self): # dict: seed -> pair table
@@ -65,7 +67,8 @@ def hash_data(self, inputs): # data_hash
 @patch_to(ProtocolRun)
 def prepare(self, inputs, say=print): # dict: seed -> head -> Prepared
     "Split each world, and look up what the heads read: residues for attention, mean vectors for the others."
-    return {seed: {head: replace(self.base, seed=seed, head=head).prepare(pairs, say) for head in ("mlp", "attention")} for seed, pairs in inputs.items()}
+    def look_up(seed, head): return replace(self.base, seed=seed, head=head).prepare(inputs[seed], say)
+    return {seed: {head: look_up(seed, head) for head in ("mlp", "attention")} for seed in inputs}
 
 @patch_to(ProtocolRun)
 def certify(self, found): # certificate of each world

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from torch.utils.data import DataLoader
 
 from ..models.batches import pad_residues
 from ..core import atomic_path, write_table
@@ -20,7 +21,7 @@ from ..losses import multi_positive
 from ..metrics.thresholds import at_threshold, best_threshold, ranking_areas
 from ..runs import process_rank
 from ..training.recipes import Optimisation
-from ..training.trainer import BatchPlan, PlannedTrainer
+from ..training.trainer import BatchPlan, PlannedTrainer, only_batch
 
 # %% ../../nbs/pairs/training.ipynb #c010
 class VectorPairs:
@@ -52,8 +53,9 @@ class ResiduePairs:
         "Give the residues of some pairs, each side with its mask."
         found = [self.residues(list(ids[rows])) for ids in (self.a, self.b)]
         for ids, held in zip((self.a[rows], self.b[rows]), found):
-            if bad := [id for id, x in zip(ids, held) if not np.isfinite(x).all()]:
-                raise ValueError(f"protein {bad[0]}: a residue's vector holds NaN or infinite numbers; delete its store and encode it again")
+            bad = [id for id, x in zip(ids, held) if not np.isfinite(x).all()]
+            if not bad: continue
+            raise ValueError(f"protein {bad[0]}: a residue's vector holds NaN or infinite numbers; delete its store and encode it again")
         return tuple(map(pad_residues, found))
 
 # %% ../../nbs/pairs/training.ipynb #c013
@@ -108,8 +110,8 @@ def pair_metrics(
     roc, ap = (float(x[0]) for x in ranking_areas(label_N, prob_N))
     chosen_N = np.clip(np.where(label_N == 1, prob_N, 1 - prob_N), 1e-12, 1)
     mcc = np.corrcoef(label_N, called)[0, 1] if 0 < called.sum() < len(called) else 0.0
-    return dict(loss=float(-np.log(chosen_N).mean()), auc=roc, average_precision=ap, **{name: at[name] for name in ("precision", "recall", "f1")},
-                mcc=float(mcc), accuracy=float((called == label_N).mean()))
+    counted = {name: at[name] for name in ("precision", "recall", "f1")} | dict(mcc=float(mcc), accuracy=float((called == label_N).mean()))
+    return dict(loss=float(-np.log(chosen_N).mean()), auc=roc, average_precision=ap) | counted
 
 # %% ../../nbs/pairs/training.ipynb #p002
 STOP_ON = ("loss", "f1", "auc") # the numbers that can pick the epoch; a lower loss is better, a higher F1 or AUC
@@ -171,6 +173,8 @@ class PairTrainer(PlannedTrainer):
         self.lower_is_better = stop_on == "loss"
         super().__init__(head, plan, folder, pair_validation(valid, stop_on), say, bf16=False)
 
+    def get_train_dataloader(self): # with a generator of its own, which leaves the random numbers of dropout as they are
+        return DataLoader(self.plan, batch_size=1, collate_fn=only_batch, generator=torch.Generator())
     def names_of(self, batch): return [f"pair {row}" for row in batch["rows"]]
     def losses(self, model, batch): return dict(loss=pair_loss(model(*batch["sides"]), batch["label_B"], **self.choices))
 
@@ -210,5 +214,6 @@ def write_training(
     write_table(run_dir.path / "training_history.csv", history)
     for name, columns in dict(loss=("loss",), f1=("f1",), learning_curves=("loss", "f1", "auc")).items():
         with atomic_path(run_dir.path / f"{name}.png") as temp: plot_learning(history, columns).savefig(temp)
-    predicted = test.drop(columns=["a_seq", "b_seq"], errors="ignore").assign(pred_prob=prob_N, pred_label=(np.asarray(prob_N) >= threshold).astype(int))
+    predicted = test.drop(columns=["a_seq", "b_seq"], errors="ignore")
+    predicted = predicted.assign(pred_prob=prob_N, pred_label=(np.asarray(prob_N) >= threshold).astype(int))
     for path in (run_dir.path / "test_predicted.csv", run_dir.predictions_path): write_table(path, predicted)

@@ -29,7 +29,6 @@ def need_columns(df, columns, what):
     missing = [c for c in columns if c not in df.columns]
     if missing: raise ValueError(f"the {what} lacks the columns {missing}; it has {list(df.columns)}.")
 
-# %% ../../nbs/splits/components.ipynb #c011
 def long_table(
     pairs,  # pair table: sides anchor_ and hard_neg_, or a_ and b_
 ):          # DataFrame: protein_id, sequence, where known text, isolate, group, split; one row for each side, sides of a pair together
@@ -39,32 +38,22 @@ def long_table(
     rows = [pairs[[*(f"{s}_{k}" for k in names), *extra]].set_axis([*names.values(), *extra], axis=1) for s in sides]
     return pd.concat([r.reset_index(drop=True) for r in rows]).sort_index(kind="stable").reset_index(drop=True)
 
-# %% ../../nbs/splits/components.ipynb #c014
-def _name_rows(pairs):
-    "Give ids to the proteins that came without: the hash of sequence and text."
-    for s in SIDES:
-        if f"{s}_id" not in pairs:
-            pairs[f"{s}_id"] = ["row-" + sha256_text(f"{a}\t{t}")[:16] for a, t in zip(pairs[f"{s}_seq"], pairs[f"{s}_text"])]
-    return pairs
-
-def _one_meaning(long):
-    "Raise ValueError when one id has two sequences or two texts."
-    for c in ("sequence", "text"):
-        n = long.groupby("protein_id", sort=False)[c].nunique(dropna=False)
-        if (n > 1).any():
-            raise ValueError(f"protein {n.index[n > 1][0]!r} has {n.max()} different values of {c!r}; give each version its own id.")
-
 # %% ../../nbs/splits/components.ipynb #c015
 def check_pairs(
     pairs,  # pair table: anchor_seq, anchor_text, hard_neg_seq, hard_neg_text, usually anchor_id, hard_neg_id, group, type
 ):          # copy with ids and a fresh index; ValueError for a missing column, a pair with itself, an id with two meanings
     "Check a pair table and name the proteins that have no id."
     need_columns(pairs, [f"{s}_{c}" for s in SIDES for c in ("seq", "text")], "pair table")
-    out = _name_rows(pairs.reset_index(drop=True).copy())
+    out = pairs.reset_index(drop=True).copy()
+    for s in (s for s in SIDES if f"{s}_id" not in out):
+        out[f"{s}_id"] = ["row-" + sha256_text(f"{a}\t{t}")[:16] for a, t in zip(out[f"{s}_seq"], out[f"{s}_text"])]
     itself = np.flatnonzero(out.anchor_id == out.hard_neg_id)
     if len(itself):
         raise ValueError(f"row {itself[0]} pairs {out.anchor_id[itself[0]]!r} with itself ({len(itself)} such rows); remove them.")
-    _one_meaning(long_table(out))
+    for c in ("sequence", "text"):
+        n = long_table(out).groupby("protein_id", sort=False)[c].nunique(dropna=False)
+        if n.max() > 1:
+            raise ValueError(f"protein {n.index[n > 1][0]!r} has {n.max()} different values of {c!r}; give each version its own id.")
     return out
 
 # %% ../../nbs/splits/components.ipynb #c020
@@ -100,20 +89,13 @@ def link_codes(
     return {**texts, **{c: _codes(table[c]) for c in columns}}
 
 # %% ../../nbs/splits/components.ipynb #c028
-def _merge(
-    label_N,       # int component of each node
-    i_row, j_row,  # nodes at both ends of the new edges
-):                 # int component of each node, numbered from 0
-    "Merge the components that new edges join."
+def _merge(label_N, i_row, j_row):
+    "Merge the components of nodes that new edges join; numbered from 0."
     n = int(label_N.max(initial=-1)) + 1
     graph = coo_array((np.ones(len(i_row), np.int8), (label_N[i_row], label_N[j_row])), shape=(n, n))
     return connected_components(graph, directed=False)[1][label_N] if n else label_N
 
-def _merge_equal(
-    label_N,     # int component of each node
-    code_M,      # int codes, -1 for none
-    row_M=None,  # node of each code; None: one code for each node
-):               # int component of each node, numbered from 0
+def _merge_equal(label_N, code_M, row_M=None): # code -1 for none; row_M: node of each code
     "Merge the components of all nodes with the same code."
     row_M, held = np.arange(len(code_M)) if row_M is None else row_M, code_M >= 0
     first = pd.Series(row_M[held]).groupby(code_M[held]).transform("first").to_numpy(int)
@@ -152,13 +134,6 @@ def _merge_similar(label_N, seqs, threshold):
     return label_N
 
 # %% ../../nbs/splits/components.ipynb #c039
-def _five_letter_words(seqs):
-    "Mark the distinct five-letter words of each sequence: a sparse (N, words) table."
-    letters = [np.frombuffer(s.encode(), np.uint8).astype(np.int64) for s in seqs]
-    words = [np.unique(np.lib.stride_tricks.sliding_window_view(x, 5) @ 128 ** np.arange(5)) if len(x) > 4 else x[:0] for x in letters]
-    ends = np.cumsum([0, *map(len, words)])
-    return np.concatenate([*words, np.zeros(0, np.int64)]), ends
-
 def fragment_pairs(
     seqs_a,     # list of sequences
     seqs_b,     # list of sequences; None: `seqs_a`, each unordered pair once
@@ -166,7 +141,9 @@ def fragment_pairs(
     block=512,  # rows of `seqs_a` compared at a time
 ):              # yields (i, j) for each block
     "Search all pairs for those where most words of the shorter sequence occur in the longer."
-    words, ends = _five_letter_words([*seqs_a, *(seqs_b or [])])
+    letters = [np.frombuffer(s.encode(), np.uint8).astype(np.int64) for s in (*seqs_a, *(seqs_b or []))]
+    words = [np.unique(np.lib.stride_tricks.sliding_window_view(x, 5) @ 128 ** np.arange(5)) if len(x) > 4 else x[:0] for x in letters]
+    ends, words = np.cumsum([0, *map(len, words)]), np.concatenate([*words, np.zeros(0, np.int64)])
     column = np.unique(words, return_inverse=True)[1]
     table = csr_array((np.ones(len(words), np.int32), column, ends), shape=(len(ends) - 1, int(column.max(initial=0)) + 1))
     n_words, start = np.maximum(np.diff(ends), 1), 0 if seqs_b is None else len(seqs_a)
@@ -199,13 +176,6 @@ def components(
 SPLITS = ("train", "valid", "test")
 LARGEST = np.array([1, 1/4, 1/4])  # share of a split that one component may take while another split has room
 
-def _check_fractions(fractions):
-    "Return the three shares as an array, or raise ValueError."
-    want = np.asarray(fractions, float)
-    if want.shape == (3,) and (want >= 0).all() and want[0] > 0 and abs(want.sum() - 1) < 1e-6: return want
-    raise ValueError(f"fractions={fractions}: give three shares for {', '.join(SPLITS)} that sum to 1; valid and test may be 0.")
-
-# %% ../../nbs/splits/components.ipynb #c053
 def deal(
     weight,                  # of each component: a number (C,), or a row (C, K) such as its chains of each ion, for equal parts
     shares=(.7, .1, .2),     # target shares of train, valid, test; or a number: so many equal parts
@@ -214,11 +184,15 @@ def deal(
 ):                           # int part of each component (C,), from 0: train, valid, test, or the number of an equal part
     "Give each component, the largest first, to the part with most room; ValueError when a split would stay empty."
     weight, rows, equal = np.asarray(weight, float), np.ndim(weight) == 2, np.ndim(shares) == 0
-    want, held = (np.ones(shares), np.zeros(shares)) if equal else (_check_fractions(shares), np.asarray(held, float))
+    want, held = (np.ones(shares), np.zeros(shares)) if equal else (np.asarray(shares, float), np.asarray(held, float))
+    if not equal and not (want.shape == (3,) and (want >= 0).all() and want[0] > 0 and abs(want.sum() - 1) < 1e-6):
+        raise ValueError(f"fractions={shares}: give three shares for {', '.join(SPLITS)} that sum to 1; valid and test may be 0.")
     if rows and not equal: raise ValueError("weights in rows are dealt to equal parts; give the number of parts.")
     target = np.zeros(len(want)) if equal else want * (weight.sum() + held.sum())  # the same for equal parts, so it decides nothing there
     wanted, empty = np.flatnonzero(want), set() if equal else set(np.flatnonzero((want > 0) & (held == 0)))
-    if len(weight) < len(empty): raise ValueError(_too_few(len(weight), len(empty)))
+    if len(weight) < len(empty):
+        raise ValueError(f"{len(weight)} component(s) cannot fill {len(empty)} splits: all proteins are relatives of each other. "
+                         "Raise max_identity, link by fewer columns (by=[...]), or give valid or test the fraction 0.")
     size_C, row_CK = (weight.sum(1), weight / weight.sum(0)) if rows else (weight, weight[:, None])
     order, part_C = np.random.default_rng(seed).permutation(len(weight)), np.zeros(len(weight), int)
     order = order[np.argsort(-size_C[order], kind="stable")]
@@ -231,11 +205,6 @@ def deal(
         empty.discard(p)
     return part_C
 
-def _too_few(n_components, n_splits):
-    "Say why a split would be empty and what can be done."
-    return (f"{n_components} component(s) cannot fill {n_splits} splits: all proteins are relatives of each other. Raise max_identity, "
-            "link by fewer columns (by=[...]), or give valid or test the fraction 0.")
-
 # %% ../../nbs/splits/components.ipynb #c060
 def _pair_rows(table, pairs):
     "Find the protein row of both sides of each pair; ValueError for ids that the table lacks."
@@ -247,14 +216,6 @@ def _pair_rows(table, pairs):
     if unknown: raise ValueError(f"{len(unknown)} id(s) of the pair table are not in the protein table, the first is {unknown[0]!r}.")
     return rows
 
-def _twins_together(label_N, table, pairs, by):
-    "Merge the components of the two sides of each pair, and of the pairs of one group; give the row of each anchor too."
-    anchor, negative = _pair_rows(table, pairs)
-    label_N = _merge(label_N, anchor, negative)
-    linked = "group" in pairs and (by is None or "group" in by)
-    return (_merge_equal(label_N, _codes(pairs["group"]), anchor) if linked else label_N), anchor
-
-# %% ../../nbs/splits/components.ipynb #c061
 def split_proteins(
     table,                   # protein table: protein_id, sequence, text, optional group, family, structure_3di
     fractions=(.7, .1, .2),  # shares of train, valid, test
@@ -266,31 +227,23 @@ def split_proteins(
     "Split proteins along their connected components."
     need_columns(table, ["protein_id", "sequence", "text"], "protein table")
     if not len(table): raise ValueError("the table has no rows: there is nothing to split.")
-    label_N = components(table, max_identity, by)
-    weight_C = np.zeros(label_N.max(initial=-1) + 1, int)
+    label_N, anchor = components(table, max_identity, by), np.zeros(0, int)
     if pairs is not None:
-        label_N, anchor_row = _twins_together(label_N, table, pairs, by)
-        weight_C = np.bincount(label_N[anchor_row], minlength=label_N.max() + 1)
-    split_C = _deal_weighted(weight_C, np.bincount(label_N), fractions, seed)
+        anchor, negative = _pair_rows(table, pairs)
+        label_N = _merge(label_N, anchor, negative)
+        if "group" in pairs and (by is None or "group" in by): label_N = _merge_equal(label_N, _codes(pairs["group"]), anchor)
+    proteins_C, pairs_C = np.bincount(label_N), np.bincount(label_N[anchor], minlength=label_N.max() + 1)
+    weight_C = pairs_C if pairs_C.any() else proteins_C
+    counted, split_C = weight_C > 0, np.zeros(len(weight_C), int)
+    split_C[counted] = deal(weight_C[counted], fractions, seed)
+    if not counted.all(): # components without pairs are dealt by their proteins
+        held = np.bincount(split_C[counted], weights=proteins_C[counted], minlength=3)
+        split_C[~counted] = deal(proteins_C[~counted], fractions, seed, held)
     out = table.assign(component=label_N, split=np.array(SPLITS)[split_C[label_N]])
-    return _note_largest(out, weight_C if weight_C.any() else np.bincount(label_N), fractions)
-
-# %% ../../nbs/splits/components.ipynb #c062
-def _deal_weighted(pairs_C, proteins_C, fractions, seed):
-    "Deal components with pairs by their pairs, then the others by their proteins."
-    if not pairs_C.any(): return deal(proteins_C, fractions, seed)
-    paired, split_C = pairs_C > 0, np.zeros(len(pairs_C), int)
-    split_C[paired] = deal(pairs_C[paired], fractions, seed)
-    held = np.bincount(split_C[paired], weights=proteins_C[paired], minlength=3)
-    split_C[~paired] = deal(proteins_C[~paired], fractions, seed, held)
-    return split_C
-
-def _note_largest(out, weight_C, fractions):
-    "Write the share of the largest component beside the table; warn of one that is larger than the whole training share."
     out.attrs["largest_component"] = share = float(weight_C.max() / weight_C.sum())
     if share > fractions[0]:
         warnings.warn(f"one component holds {share:.0%} of the data (train should have {fractions[0]:.0%}); it is in train, "
-                      "and valid and test share what is left", stacklevel=3)
+                      "and valid and test share what is left", stacklevel=2)
     return out
 
 # %% ../../nbs/splits/components.ipynb #c065
@@ -308,7 +261,6 @@ def split_components(
         raise ValueError("easy pairs join unrelated proteins; split first, then call easy_pairs.")
     return inherit_split(out, split_proteins(pair_proteins(out) if proteins is None else proteins, fractions, max_identity, seed, by, out))
 
-# %% ../../nbs/splits/components.ipynb #c066
 def inherit_split(
     pairs,  # pair table
     table,  # protein table with `component` and `split`, from `split_proteins`

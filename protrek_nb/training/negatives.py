@@ -32,19 +32,15 @@ class NegativeSettings:
 
     def __post_init__(self):
         for f in fields(self):
-            value = getattr(self, f.name)
-            share = f.type in (float, "float")
+            value, share = getattr(self, f.name), f.type in (float, "float")
             if not math.isfinite(value) or value < 0 or (value > 1 if share else value != int(value)):
                 raise ValueError(f"{f.name} must be {'between 0 and 1' if share else 'a whole number of 0 or more'}, not {value}")
 
     in_batch = property(lambda self: self.use_inbatch_easy > 0.5, doc="whether positives of other anchors serve")
     siblings = property(lambda self: self.allow_siblings_prob > 0.5, doc="whether siblings are preferred")
     n_top = property(lambda self: math.floor(self.hard_frac * self.k_hard + 0.5), doc="places at the very top")
-
-    @property
-    def n_sibling(self) -> int:
-        "Places at the top that siblings get, where there are enough."
-        return math.floor(self.sibling_share * self.n_top + 0.5) if self.siblings else 0
+    n_sibling = property(lambda self: math.floor(self.sibling_share * self.n_top + 0.5) if self.siblings else 0,
+                         doc="places at the top that siblings get, where there are enough")
 
 # %% ../../nbs/training/negatives.ipynb #d006
 @patch_to(NegativeSettings, classmethod)
@@ -91,7 +87,6 @@ class Candidates:
 
     positives_BK = property(lambda self: self.kind_BK == KINDS["positive"], doc="bool, True for positives")
 
-# %% ../../nbs/training/negatives.ipynb #d013
 def _assemble(blocks, n_rows):
     "Join tables of picks, {kind: rows_BX}, into candidates without gaps."
     rows_BK = np.concatenate(list(blocks.values()), 1)
@@ -120,12 +115,9 @@ def table_rows(
     for row, rows in zip(table, lists): row[: len(rows)] = rows
     return table
 
-# %% ../../nbs/training/negatives.ipynb #d017
 class HardNegativeMiner:
     "Choose the candidates of a batch: the positives of each anchor, and negatives of several sorts."
-
-    def __init__(
-        self,
+    def __init__(self,
         resources,  # searched vectors: len(), `vectors` (N, D), `pool` (rows that can be found), search(query_BD, M), mark_seen(rows)
         settings,  # a Curriculum with a schedule for each field of NegativeSettings, or NegativeSettings that do not change
         seed: int = 0,  # of all that is drawn, together with the step
@@ -145,8 +137,7 @@ class HardNegativeMiner:
     def forbid(self, batch, used):
         "Mark what can never be a negative, (B, N) bool; a system adds what it knows of relatives, and counts it."
         taken_BN = np.repeat((self.outside_N | batch.held_out_N.numpy())[None], len(batch), 0)
-        for rows in (batch.pos_rows, batch.known_rows):
-            taken_BN[flat_rows(rows)] = True
+        for rows in (batch.pos_rows, batch.known_rows): taken_BN[flat_rows(rows)] = True
         return taken_BN, {}
 
     def siblings(self, batch, taken_BN, want, rng):
@@ -185,8 +176,7 @@ def _randoms(self, taken_BN, k, rng):
     "Pick k random allowed rows of the pool for each anchor."
     want_B, size = np.full(len(taken_BN), k), min(len(self.pool), 4 * k + 64)
     draw = rng.choice(self.pool, size, replace=False)
-    if size < len(self.pool) and ((~taken_BN[:, draw]).sum(1) < k).any():
-        draw = rng.permutation(self.pool)
+    if size < len(self.pool) and ((~taken_BN[:, draw]).sum(1) < k).any(): draw = rng.permutation(self.pool)
     return first_allowed(np.repeat(draw[None], len(taken_BN), 0), taken_BN, want_B)
 
 # %% ../../nbs/training/negatives.ipynb #d025
@@ -209,15 +199,6 @@ def _pick(self, batch, used, query_BD, rng):
     return blocks, counts | searched
 
 # %% ../../nbs/training/negatives.ipynb #d027
-def _trace(step, blocks, counts):
-    "Say what was really used."
-    n_B = {kind: (rows >= 0).sum(1) for kind, rows in blocks.items()}
-    top_B, mined_B = n_B["hard"] + n_B["sibling"], n_B["hard"] + n_B["sibling"] + n_B["shortlist"]
-    return dict(step=step, hard_frac=float(top_B.sum() / max(mined_B.sum(), 1)), k_hard=int(mined_B.max()),
-                random_k=int(n_B["random"].max()), use_inbatch_easy=float(n_B["in_batch"].any()),
-                allow_siblings_prob=float(n_B["sibling"].any()), **counts, **{f"n_{kind}": float(n.mean()) for kind, n in n_B.items()})
-
-# %% ../../nbs/training/negatives.ipynb #d028
 @patch_to(HardNegativeMiner)
 def build(
     self,
@@ -231,8 +212,11 @@ def build(
     query_BD = self.positive_queries(batch) if query_BD is None else query_BD
     blocks, counts = self._pick(batch, used, query_BD, np.random.default_rng([self.seed, step]))
     out = _assemble(blocks, self.n)
-    for weights_K, weights in zip(out.weight_BK, batch.pos_weights):
-        weights_K[: len(weights)] = torch.from_numpy(weights)
-    out.trace = _trace(step, blocks, counts)
+    for weights_K, weights in zip(out.weight_BK, batch.pos_weights): weights_K[: len(weights)] = torch.from_numpy(weights)
+    n_B = {kind: (rows >= 0).sum(1) for kind, rows in blocks.items()}
+    top_B, mined_B = n_B["hard"] + n_B["sibling"], n_B["hard"] + n_B["sibling"] + n_B["shortlist"]
+    out.trace = dict(step=step, hard_frac=float(top_B.sum() / max(mined_B.sum(), 1)), k_hard=int(mined_B.max()),
+                     random_k=int(n_B["random"].max()), use_inbatch_easy=float(n_B["in_batch"].any()),
+                     allow_siblings_prob=float(n_B["sibling"].any()), **counts, **{f"n_{kind}": float(n.mean()) for kind, n in n_B.items()})
     self.resources.mark_seen(out.terms_T)
     return out

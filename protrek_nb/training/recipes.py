@@ -80,12 +80,12 @@ RECIPES = dict(
     balanced=Recipe(twin=1.0, general=1.0, twin_share_start=0.5, twin_share_end=0.75, beta2=0.98, dropout=0.05,
                     learning_rate=1.5e-3, lr_schedule="cosine", warmup=0.1, clip=1.0),
     pretrain=Recipe(general=1.0, twin_share_start=0.0, twin_share_end=0.0, batch_size=48, keep="last", learning_rate=2e-3,
-                    weight_decay=0.01, beta2=0.98, lr_schedule="cosine", warmup=0.05, clip=1.0, towers=("sequence", "text", "structure"), structure=True),
+                    weight_decay=0.01, beta2=0.98, lr_schedule="cosine", warmup=0.05, clip=1.0,
+                    towers=("sequence", "text", "structure"), structure=True),
 )
 RECIPES["pretrain_pairs"] = replace(RECIPES["pretrain"], towers=("sequence", "text"), structure=False)
 RECIPES["balanced_large"] = replace(RECIPES["balanced"], learning_rate=2e-5)
 
-# %% ../../nbs/training/recipes.ipynb #c013
 def get_recipe(
     name:str,    # one of `RECIPES`
     **changes,   # fields to set otherwise; None leaves a field as it is
@@ -101,8 +101,7 @@ def twin_share(
 ) -> Schedule:     # share of rows, by step
     "Schedule the share of a batch's rows that belong to twin pairs."
     start, end = recipe.twin_share_start, recipe.twin_share_end
-    if start == end: return Schedule("constant", start)
-    return Schedule("linear", start, end, steps=max(1, steps // 2))
+    return Schedule("constant", start) if start == end else Schedule("linear", start, end, steps=max(1, steps // 2))
 
 # %% ../../nbs/training/recipes.ipynb #c020
 def twin_mask(
@@ -134,8 +133,7 @@ def general_rows(
 ):         # dict of int tensors: `sequence`, `text`, `component`, one entry for each (sequence, text) that the batch states
     "List the distinct proteins of a batch, negatives included."
     rows = batch.negative_B >= 0
-    sequence = torch.cat([batch.anchor_B, batch.negative_B[rows]])
-    text = torch.cat([batch.text_B, batch.negative_text_B[rows]])
+    sequence, text = torch.cat([batch.anchor_B, batch.negative_B[rows]]), torch.cat([batch.text_B, batch.negative_text_B[rows]])
     pairs = torch.unique(torch.stack([sequence, text], 1), dim=0)
     return dict(sequence=pairs[:, 0], text=pairs[:, 1], component=batch.component_S[pairs[:, 0]])
 
@@ -163,7 +161,6 @@ def distill_term(
     scores = [cosine_logits(e["sequence"][rows["sequence"]], e["text"][rows["text"]], 1.0) for e in (student, teacher)]
     return distill_similarity(*scores, float(torch.as_tensor(temperature).detach()), apart)
 
-# %% ../../nbs/training/recipes.ipynb #c033
 def twin_losses(
     recipe:Recipe,     # the weights
     batch,             # the rows

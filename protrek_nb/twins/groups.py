@@ -6,9 +6,7 @@
 __all__ = ['NO_GROUP', 'AUTO_EXACT_LIMIT', 'column_groups', 'read_clusters', 'run_mmseqs', 'make_groups']
 
 # %% ../../nbs/twins/groups.ipynb #c003
-import shutil
-import subprocess
-import tempfile
+import shutil, subprocess, tempfile
 from pathlib import Path
 
 import numpy as np

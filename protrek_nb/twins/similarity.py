@@ -32,12 +32,8 @@ GAP_OPEN, GAP_EXTEND = 11, 1  # cost of the first and of each further letter of 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 SCORES_AS = {"U": "C", "O": "K", "J": "L"}  # letters that BLOSUM62 does not know
 
-def _blosum62():
-    "Write BLOSUM62 over all 26 letters."
-    row = ["ARNDCQEGHILKMFPSTWYVBZX".index(SCORES_AS.get(x, x)) for x in LETTERS]
-    return np.array(parasail.blosum62.matrix)[np.ix_(row, row)].astype(np.int64)
-
-SCORE = _blosum62()
+_row = ["ARNDCQEGHILKMFPSTWYVBZX".index(SCORES_AS.get(x, x)) for x in LETTERS]
+SCORE = np.array(parasail.blosum62.matrix)[np.ix_(_row, _row)].astype(np.int64)  # BLOSUM62 over all 26 letters
 
 # %% ../../nbs/twins/similarity.ipynb #c014
 @lru_cache(maxsize=None)
@@ -49,8 +45,7 @@ def _shifted_scores(shift):
 def _parasail_matrix(shift):
     "Hand the combined scores to parasail."
     matrix, scores = parasail.matrix_create(LETTERS, 1, 0), _shifted_scores(shift)
-    for i, j in np.ndindex(26, 26):
-        matrix[i, j] = int(scores[i, j])
+    for i, j in np.ndindex(26, 26): matrix[i, j] = int(scores[i, j])
     return matrix
 
 def _shift(m, n):
@@ -82,35 +77,21 @@ def align(
 # %% ../../nbs/twins/similarity.ipynb #c042
 METHODS = ("auto", "position", "alignment", "best", "lcs", "difflib", "difflib_noautojunk")
 
-def _check_method(method):
-    "Refuse an unknown method."
-    if method not in METHODS:
-        raise ValueError(f"unknown similarity method {method!r}; one of: {', '.join(METHODS)}")
-
 def _check_sequences(sequences):
     "Refuse what is no protein sequence, and say which one."
-    try:
-        joined = "".join(sequences)
-        good = joined.isascii() and joined.isalpha() and joined.isupper() and all(sequences)
-    except TypeError:
-        good = False
-    for row, seq in enumerate([] if good or not len(sequences) else sequences):
-        if not isinstance(seq, str) or not seq or set(seq) - set(LETTERS):
-            shown = seq if not isinstance(seq, str) else seq[:40]
-            raise ValueError(f"sequence {row} is {shown!r}: it must be one or more letters A to Z; "
-                             "`tables.read_proteins` cleans a table or sets such rows aside")
+    for row, seq in enumerate(sequences):
+        if isinstance(seq, str) and seq.isascii() and seq.isalpha() and seq.isupper(): continue
+        raise ValueError(f"sequence {row} is {seq[:40] if isinstance(seq, str) else seq!r}: it must be one or more letters A to Z; "
+                         "`tables.read_proteins` cleans a table or sets such rows aside")
 
-# %% ../../nbs/twins/similarity.ipynb #c043
 def identity(
     a: str,  # one sequence, letters A to Z
     b: str,  # the other
     method: str = "auto",  # one of `METHODS`
 ) -> float:  # between 0 and 1; 1 for equal sequences
     "Measure how alike two sequences are; every method but `difflib` is symmetric."
-    _check_method(method)
-    _check_sequences([a, b])
-    if method == "position": position_identity(a, b)  # raises on unequal lengths
-    return float(pair_identity([a, b], [0], [1], method)[0])
+    alike = float(pair_identity([a, b], [0], [1], method)[0])
+    return position_identity(a, b) if method == "position" else alike  # by position, unequal lengths are an error
 
 # %% ../../nbs/twins/similarity.ipynb #c045
 def compiled(function):
@@ -239,17 +220,14 @@ def _alignment_counts(encoded, i_row, j_row, lcs_P):
         i, partners = i_row[run[0]], j_row[run]
         if len(run) < FEW and _fits_32(int(encoded.length[i]), int(encoded.length[partners].max())):
             out_P[run] = [_aligned_pair(encoded.sequences[i], encoded.sequences[j])[1] for j in partners]
-        else:
-            out_P[run] = _align_exactly(encoded, i, partners, lcs_P[run])
+        else: out_P[run] = _align_exactly(encoded, i, partners, lcs_P[run])
     return out_P
 
 def _difflib_ratios(sequences, i_row, j_row, autojunk):
     "Compute Ratcliff-Obershelp ratios of many pairs."
     out_P, matcher, ready = np.empty(len(i_row)), cydifflib.SequenceMatcher(None, "", "", autojunk), None
     for p in np.argsort(j_row, kind="stable"):
-        if j_row[p] != ready:
-            ready = j_row[p]
-            matcher.set_seq2(sequences[ready])
+        if j_row[p] != ready: matcher.set_seq2(sequences[ready := j_row[p]])
         matcher.set_seq1(sequences[i_row[p]])
         out_P[p] = matcher.ratio()
     return out_P
@@ -275,14 +253,13 @@ def pair_identity(
     min_identity: float = 0.,  # similarities below this are given as 0, most of them without being computed
 ) -> np.ndarray:  # exact similarity of each pair at or above the minimum, else 0; by position, pairs of unequal length have 0
     "Measure many pairs; equal to `identity` on each, with bounds only to skip work."
-    _check_method(method)
+    if method not in METHODS: raise ValueError(f"unknown similarity method {method!r}; one of: {', '.join(METHODS)}")
     encoded = sequences if isinstance(sequences, Encoded) else Encoded(sequences)
     i_row, j_row = np.asarray(i_row, dtype=np.int64), np.asarray(j_row, dtype=np.int64)
     equal, out_P = encoded.length[i_row] == encoded.length[j_row], np.zeros(len(i_row))
     if method in ("auto", "position", "best"):
         out_P[equal] = _same_positions(encoded, i_row[equal], j_row[equal]) / encoded.length[i_row[equal]]
     other = dict(auto=~equal, position=np.zeros_like(equal)).get(method, np.ones_like(equal))
-    if other.any():
-        out_P[other] = np.maximum(out_P[other], _bounded(encoded, i_row[other], j_row[other], method, min_identity))
+    if other.any(): out_P[other] = np.maximum(out_P[other], _bounded(encoded, i_row[other], j_row[other], method, min_identity))
     out_P[out_P < min_identity] = 0
     return out_P

@@ -16,19 +16,14 @@ from .similarity import compiled
 from ..data.tables import label_sets
 
 # %% ../../nbs/twins/texts.ipynb #c008
-def _count_words(texts):
-    "Count the words of each distinct text as scikit-learn does; None where there are none."
-    code, distinct = pd.factorize(pd.Series(texts, dtype=object))
-    try: return CountVectorizer().fit_transform(distinct)[code]
-    except ValueError: return None
-
 def tfidf(
     texts: list[str],  # one text per row
     group: np.ndarray,  # group of each row; document frequencies are counted inside it
 ) -> csr_matrix:  # rows x words, rows of unit length; a text without words is a row of zeros
     "Weigh words as scikit-learn's TfidfVectorizer does when fitted on each group."
-    count = _count_words(texts)
-    if count is None: return csr_matrix((len(texts), 1))  # no words at all
+    code, distinct = pd.factorize(pd.Series(texts, dtype=object))
+    try: count = CountVectorizer().fit_transform(distinct)[code]
+    except ValueError: return csr_matrix((len(texts), 1))  # no words at all
     n_words, group_of_entry = count.shape[1], np.repeat(group, np.diff(count.indptr)).astype(np.int64)
     _, entry, frequency = np.unique(group_of_entry * n_words + count.indices, return_inverse=True, return_counts=True)
     size = np.bincount(group - group.min(initial=0)).astype(float)[group_of_entry - group.min(initial=0)]
