@@ -209,14 +209,6 @@ def _cell(value):
     if isinstance(value, bytes): return _decode_line(value)
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
-def _parquet(data, path):
-    "Read Parquet bytes: (names, columns as lists of strings)."
-    import pyarrow as pa, pyarrow.parquet as pq
-    try: table = pq.read_table(io.BytesIO(data))
-    except (pa.ArrowException, OSError) as e:
-        raise ValueError(f"{path}: the Parquet file is truncated or damaged ({e}); nothing of it was used") from e
-    return list(table.column_names), [[_cell(v) for v in column.to_pylist()] for column in table.columns]
-
 # %% ../../nbs/data/rows.ipynb #c045
 @dataclass
 class Rows:
@@ -282,8 +274,12 @@ def parse_bytes(
 ) -> Rows:              # its columns
     "Find out what the content is, and parse it."
     if data[:4] == b"PAR1":
-        names, columns = _parquet(data, file)
-        return Rows(file, "parquet", names, columns, np.arange(1, 1 + len(columns[0]) if columns else 1))
+        import pyarrow as pa, pyarrow.parquet as pq
+        try: table = pq.read_table(io.BytesIO(data))
+        except (pa.ArrowException, OSError) as e:
+            raise ValueError(f"{file}: the Parquet file is truncated or damaged ({e}); nothing of it was used") from e
+        columns = [[_cell(v) for v in column.to_pylist()] for column in table.columns]
+        return Rows(file, "parquet", list(table.column_names), columns, np.arange(1, 1 + len(columns[0]) if columns else 1))
     text, encoding, odd = decode(data)
     if text.lstrip("\ufeff \t\n").startswith(">"):
         columns, lines = parse_fasta(text)

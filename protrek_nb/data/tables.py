@@ -236,13 +236,6 @@ def _check_sequences(source):
     source.count["unusual_letters"] = {c: n for c in "XBZJUO" if (n := sum(c in s for s in kept))}
     source.count["long"] = sum(len(s) > LONG for s in kept)
 
-def _check_structures(source):
-    "Clean the 3Di strings."
-    clean, reasons = _columns(map(check_structure, source.cells["structure_3di"], source.cells["sequence"]), 2)
-    source.drop("structure_3di", reasons)
-    source.cells["structure_3di"] = clean
-    source.count["without_structure"] = sum(not s for s in source.kept("structure_3di"))
-
 # %% ../../nbs/data/tables.ipynb #c051
 def _check_conflicts(source, field):
     "Set aside all rows whose id has several values of `field`."
@@ -309,7 +302,11 @@ def read_proteins(
     if structures is not None: elsewhere += _join_structures(source, structures)
     source.cells.setdefault("text", [""] * len(source.rows.row))
     _check_sequences(source)
-    if "structure_3di" in source.cells: _check_structures(source)
+    if "structure_3di" in source.cells:
+        clean, reasons = _columns(map(check_structure, source.cells["structure_3di"], source.cells["sequence"]), 2)
+        source.drop("structure_3di", reasons)
+        source.cells["structure_3di"] = clean
+        source.count["without_structure"] = sum(not s for s in source.kept("structure_3di"))
     _check_texts(source, empty_text == "keep" or (source.rows.kind == "fasta" and texts is None and empty_text is None))
     _check_ids(source); _check_labels(source); _empty_marks(source)
     for field in ("sequence", "structure_3di"):

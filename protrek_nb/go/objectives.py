@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Teacher', 'entropy_share', 'distill', 'make_blocks', 'occlusion_delta', 'draw_positives', 'attribution_loss',
-           'collapse', 'ancestors_among', 'hierarchy_pairs', 'hierarchy_loss', 'GoWeights', 'combine', 'TermTargets',
-           'attribution_term', 'term_losses']
+           'collapse', 'ancestors_among', 'hierarchy_pairs', 'hierarchy_loss', 'GoWeights', 'TermTargets',
+           'term_losses']
 
 # %% ../../nbs/go/objectives.ipynb #c004
 import copy
@@ -17,15 +17,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..core import patch_to
 from ..losses import NO_SCORE, distill_similarity, unit, weighted_contrast, weighted_sum
 
 # %% ../../nbs/go/objectives.ipynb #c021
 class Teacher(nn.Module):
     "Hold a copy of a model that follows it slowly (decay < 1) or not at all (decay 1); its state is in the state_dict."
 
-    def __init__(
-        self,
+    def __init__(self,
         model: nn.Module,  # the student, or a trained model to be kept as it is
         decay: float = 0.99,  # share of the old weights that a step keeps; 1 is frozen
     ):
@@ -44,20 +42,17 @@ class Teacher(nn.Module):
         "Ask the teacher, without gradient."
         return self.model(*args, **kwargs)
 
-# %% ../../nbs/go/objectives.ipynb #c022
-@patch_to(Teacher)
-@torch.no_grad()
-def update(
-    self,
-    model,  # the student after an optimiser step
-):
-    "Move the weights towards the student's."
-    if self.decay == 1: return
-    keep = min(self.decay, (1 + self.updates.item()) / (10 + self.updates.item()))
-    theirs = model.state_dict()
-    for name, x in self.model.state_dict().items():
-        x.lerp_(theirs[name].to(x.dtype), 1 - keep) if x.is_floating_point() else x.copy_(theirs[name])
-    self.updates += 1
+    @torch.no_grad()
+    def update(self,
+        model,  # the student after an optimiser step
+    ):
+        "Move the weights towards the student's."
+        if self.decay == 1: return
+        keep = min(self.decay, (1 + self.updates.item()) / (10 + self.updates.item()))
+        theirs = model.state_dict()
+        for name, x in self.model.state_dict().items():
+            x.lerp_(theirs[name].to(x.dtype), 1 - keep) if x.is_floating_point() else x.copy_(theirs[name])
+        self.updates += 1
 
 # %% ../../nbs/go/objectives.ipynb #c026
 def entropy_share(
@@ -72,7 +67,6 @@ def entropy_share(
     share_B = entropy_B / count_B.clamp(min=2).log()
     return share_B[count_B > 1].sum() / (count_B > 1).sum().clamp(min=1)
 
-# %% ../../nbs/go/objectives.ipynb #c027
 def distill(
     teacher_BK: torch.Tensor,  # scores of the teacher, cosine / temperature
     student_BK: torch.Tensor,  # scores of the student, the same candidates
@@ -170,7 +164,6 @@ def ancestors_among(
     above_TT = torch.from_numpy(ancestor_matrix[rows_T][:, rows_T].toarray().astype(bool))
     return above_TT & (torch.from_numpy(rows_T)[:, None] != torch.from_numpy(rows_T))
 
-# %% ../../nbs/go/objectives.ipynb #c068
 def hierarchy_pairs(
     above_TT: torch.Tensor,  # from ancestors_among
     candidate_BK: torch.Tensor,  # positions of the candidates among the T terms
@@ -205,14 +198,9 @@ class GoWeights:
             if not weight >= 0: raise ValueError(f"GoWeights: {name} = {weight} must not be negative")
         if not any(asdict(self).values()): raise ValueError("GoWeights: at least one weight must be above 0")
 
-# %% ../../nbs/go/objectives.ipynb #c078
-def combine(
-    terms: dict,  # name -> scalar, names of GoWeights
-    weights: GoWeights,  # what each counts
-) -> torch.Tensor:  # scalar
+def _combine(terms, weights): # scalar
     "Add up the objectives that have a weight; KeyError for one that was not computed, or that GoWeights does not know."
-    wanted = {name: weight for name, weight in asdict(weights).items() if weight or name in terms}
-    return weighted_sum(terms, wanted)
+    return weighted_sum(terms, {name: weight for name, weight in asdict(weights).items() if weight or name in terms})
 
 # %% ../../nbs/go/objectives.ipynb #c081
 class TermTargets(NamedTuple):
@@ -223,15 +211,9 @@ class TermTargets(NamedTuple):
     pair_3E: torch.Tensor | None = None  # from hierarchy_pairs
     teacher_BK: torch.Tensor | None = None  # scores of the teacher
 
-# %% ../../nbs/go/objectives.ipynb #c082
-def attribution_term(
-    out,  # TermScores of the model, (B, K)
-    targets: TermTargets,  # weights and masks of the batch
-    n_blocks: int = 32,  # of residues, for each protein
-    n_positives: int = 2,  # drawn for each protein
-) -> torch.Tensor:  # scalar
+def _attribution_term(out, targets, n_blocks=32): # scalar
     "Draw positives, occlude blocks with a random shift, and compare with the attention."
-    k_BP, real_BP = draw_positives(targets.weight_BK, targets.mask_BK, n_positives)
+    k_BP, real_BP = draw_positives(targets.weight_BK, targets.mask_BK)
     row_B1 = torch.arange(len(k_BP), device=k_BP.device)[:, None]
     alpha_BPL = out.alpha_BTL[row_B1, k_BP]
     vector_BPZ = out.vector_TZ[k_BP] if out.vector_TZ.ndim == 2 else out.vector_TZ[row_B1, k_BP]
@@ -239,7 +221,6 @@ def attribution_term(
     delta_BPN = occlusion_delta(alpha_BPL, out.value_BLZ, vector_BPZ, block_BL, n_blocks)
     return attribution_loss(alpha_BPL, delta_BPN, block_BL, real_BP)
 
-# %% ../../nbs/go/objectives.ipynb #c083
 def term_losses(
     out,  # TermScores of the model, (B, K)
     targets: TermTargets,  # what is known of the batch
@@ -250,7 +231,7 @@ def term_losses(
     if weights.contrastive: terms["contrastive"] = weighted_contrast(out.score_BT, targets.weight_BK, targets.mask_BK)
     if weights.distill and targets.teacher_BK is not None:
         terms["distill"], entropy["teacher_entropy"] = distill(targets.teacher_BK, out.score_BT, targets.mask_BK)
-    if weights.attribution: terms["attribution"] = attribution_term(out, targets)
+    if weights.attribution: terms["attribution"] = _attribution_term(out, targets)
     if weights.entropy: terms["entropy"] = collapse(out.alpha_BTL, targets.residue_mask_BL, targets.mask_BK)
     if weights.hierarchy and targets.pair_3E is not None: terms["hierarchy"] = hierarchy_loss(out.score_BT, targets.pair_3E)
-    return dict(terms, **entropy, loss=combine(terms, weights))
+    return dict(terms, **entropy, loss=_combine(terms, weights))

@@ -36,15 +36,12 @@ def read_stanzas(
     return terms, header
 
 # %% ../../nbs/go/obo.ipynb #c012
-_quoted = re.compile(r'\s*"((?:[^"\\]|\\.)*)"')
-_escapes = {"n": "\n", "W": " ", "t": "\t"}
-
 def definition_of(
     raw:str, # value of a `def:` line
 ) -> str:    # the text alone
     "Take the text out of a definition."
-    match = _quoted.match(raw)
-    return re.sub(r"\\(.)", lambda m: _escapes.get(m[1], m[1]), match[1] if match else raw).strip()
+    match, escapes = re.match(r'\s*"((?:[^"\\]|\\.)*)"', raw), {"n": "\n", "W": " ", "t": "\t"}
+    return re.sub(r"\\(.)", lambda m: escapes.get(m[1], m[1]), match[1] if match else raw).strip()
 
 # %% ../../nbs/go/obo.ipynb #c015
 def sort_stanzas(

@@ -45,31 +45,30 @@ class Ontology:
 
     def __len__(self): return len(self.ids)
 
-# %% ../../nbs/go/ontology.ipynb #c008
-@patch_to(Ontology, classmethod)
-def from_obo(cls,
-    path,                            # OBO file, plain or `.gz`
-    relations=("is_a", "part_of"),   # edges that lead to a more general term
-) -> Ontology:                       # terms as rows, with `.report`
-    "Read an ontology from an OBO file; ValueError for a cycle or a file that is no OBO."
-    stanzas, header = read_stanzas(path)
-    live, dead, other, rejected = sort_stanzas(stanzas)
-    resolve = lambda go_id: follow(go_id, live, dead, other)
-    edges, missing, left_out = read_edges(live, relations, resolve)
-    ids = sorted(live)
-    row, parents = {g: i for i, g in enumerate(ids)}, [[] for _ in ids]
-    for child, relation, parent in edges: parents[row[child]].append((row[parent], relation))
-    column = lambda tag, default: [live[g].get(tag) or default(g) for g in ids]
-    definitions = [definition_of(d) for d in column("def", lambda g: "")]
-    redirect = {g: to for g in (*dead, *other) if (to := resolve(g))}
-    report = dict(
-        terms=len(ids), edges=dict(Counter(r for _, r, _ in edges)), alternative_ids=len(other), obsolete=len(dead),
-        obsolete_replaced=sum(g in redirect for g in dead), duplicate_ids=sum(r["reason"] != "no id" for r in rejected),
-        rejected=rejected, missing_parents=dict(missing), relations_left_out=dict(left_out), empty_definitions=definitions.count(""),
-        without_namespace=sum(not live[g].get("namespace") for g in ids), version=header.get("data-version", ""))
-    namespaces = column("namespace", lambda g: header.get("default-namespace", ""))
-    obsolete = {g: s.get("name", "") for g, s in dead.items() if g not in redirect}
-    return cls(ids, column("name", str), definitions, namespaces, parents, report, redirect, obsolete)
+    @classmethod
+    def from_obo(cls,
+        path,                            # OBO file, plain or `.gz`
+        relations=("is_a", "part_of"),   # edges that lead to a more general term
+    ):                                   # an Ontology: terms as rows, with `.report`
+        "Read an ontology from an OBO file; ValueError for a cycle or a file that is no OBO."
+        stanzas, header = read_stanzas(path)
+        live, dead, other, rejected = sort_stanzas(stanzas)
+        resolve = lambda go_id: follow(go_id, live, dead, other)
+        edges, missing, left_out = read_edges(live, relations, resolve)
+        ids = sorted(live)
+        row, parents = {g: i for i, g in enumerate(ids)}, [[] for _ in ids]
+        for child, relation, parent in edges: parents[row[child]].append((row[parent], relation))
+        column = lambda tag, default: [live[g].get(tag) or default(g) for g in ids]
+        definitions = [definition_of(d) for d in column("def", lambda g: "")]
+        redirect = {g: to for g in (*dead, *other) if (to := resolve(g))}
+        report = dict(
+            terms=len(ids), edges=dict(Counter(r for _, r, _ in edges)), alternative_ids=len(other), obsolete=len(dead),
+            obsolete_replaced=sum(g in redirect for g in dead), duplicate_ids=sum(r["reason"] != "no id" for r in rejected),
+            rejected=rejected, missing_parents=dict(missing), relations_left_out=dict(left_out), empty_definitions=definitions.count(""),
+            without_namespace=sum(not live[g].get("namespace") for g in ids), version=header.get("data-version", ""))
+        namespaces = column("namespace", lambda g: header.get("default-namespace", ""))
+        obsolete = {g: s.get("name", "") for g, s in dead.items() if g not in redirect}
+        return cls(ids, column("name", str), definitions, namespaces, parents, report, redirect, obsolete)
 
 # %% ../../nbs/go/ontology.ipynb #c012
 @patch_to(Ontology)
@@ -145,14 +144,6 @@ def siblings(self,
                 if other not in own: near.setdefault(other, up)
         return near
     return self._as_given(term, walk)
-
-# %% ../../nbs/go/ontology.ipynb #c025
-@patch_to(Ontology, property)
-def depth(self) -> np.ndarray: # (n,) longest number of steps from a root
-    "Measure how deep each term lies."
-    depth = np.zeros(len(self), np.int64)
-    for row in self.order: depth[row] = max((depth[p] + 1 for p in self._up[row]), default=0)
-    return depth
 
 # %% ../../nbs/go/ontology.ipynb #c028
 @patch_to(Ontology)
@@ -295,15 +286,6 @@ def read_annotations(
                   unknown_terms=len(unknown), unknown_annotations=unknown.total(), **counts, rejected=rejected)
     sequences = [sequence_of.get(p, "") for p in rows] if sequence_of else None
     return Annotations(list(rows), list(rows.values()), sequences, unknown, report)
-
-# %% ../../nbs/go/ontology.ipynb #c065
-@patch_to(Ontology)
-def information_content(self,
-    annotations:Annotations, # that the frequencies come from
-) -> np.ndarray:             # (n,) nats; never less than at a parent
-    "Weigh terms by how rare they are."
-    count_n = annotations.matrix(self).sum(0)
-    return -np.log((count_n + 1) / (len(annotations) + len(self)))
 
 # %% ../../nbs/go/ontology.ipynb #c068
 @patch_to(Ontology)

@@ -18,7 +18,6 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 from transformers import Trainer, TrainerCallback
 
-from .annotations import TermCollator
 from ..models.batches import pad_residues
 from .attention import mining_query
 from .candidates import BatchBuilder
@@ -102,7 +101,7 @@ class ProteinPlan(BatchPlan):
         seed:int,            # of the order
     ):
         super().__init__(recipe, -(-len(proteins) // recipe.batch_size), epochs, seed)
-        self.proteins, self.collate = proteins, TermCollator(proteins)
+        self.proteins, self.collate = proteins, proteins.collate
 
     def __getitem__(self, i):
         (rank, n), size = process_rank(), self.recipe.batch_size

@@ -10,7 +10,7 @@ import shutil
 
 from ..core import atomic_dir, project_path, read_json, sha256_file, write_json, write_table
 from ..model import ProTrek
-from .world import general_world
+from .world import make_world
 from ..train import TrainRun, fit
 
 # %% ../../nbs/toy/base.ipynb #c007
@@ -20,7 +20,7 @@ def make_base(
     report=print, # called with a line for each epoch
 ):
     "Pretrain the toy base model, write it to data/toy_base with a card of how it was made, and return that folder."
-    write_table(project_path("data", "toy_general.csv"), general_world())
+    write_table(project_path("data", "toy_general.csv"), make_world()["general"])
     run_dir = fit(BASE_RUN, report)
     with atomic_dir(project_path("data", "toy_base"), replace=True) as folder:
         shutil.copytree(run_dir.path / "model", folder, dirs_exist_ok=True)

@@ -26,68 +26,63 @@ class SimulatedModel:
     def __init__(self,
         table,        # protein table with family and function
         sight: float, # how clearly functions of proteins are seen
-        noise=0.9,    # of every vector
     ):
         self.facts = {s: (f, g) for c in ("sequence", "text") for s, f, g in zip(table[c], table["family"], table["function"])}
-        self.sight, self.noise = sight, noise
+        self.sight = sight
 
     def encode(self, strings, sight):
         draw = lambda key: np.random.default_rng(crc32(key.encode())).normal(size=32)
-        x = np.stack([draw(self.facts[s][0]) + sight * draw(self.facts[s][1]) + self.noise * draw(s) for s in strings])
+        x = np.stack([draw(self.facts[s][0]) + sight * draw(self.facts[s][1]) + 0.9 * draw(s) for s in strings])
         return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
 
     def get_protein_repr(self, sequences): return self.encode(sequences, self.sight)
     def get_text_repr(self, texts): return self.encode(texts, 0.5)
 
 # %% ../../nbs/toy/simulated.ipynb #c010
+def _twins_of(members):
+    "Pair members of a family whose functions differ."
+    names, words = dict(id="protein_id", seq="sequence", text="text"), lambda x: {*x["text"].lower().split()}
+    return [{f"{side}_{short}": x[name] for side, x in (("anchor", a), ("hard_neg", b)) for short, name in names.items()} |
+            dict(seq_similarity=identity(a["sequence"], b["sequence"]), text_similarity=len(words(a) & words(b)) / len(words(a) | words(b)),
+                 group=a["family"], type="hard", component=a["family"], split=a["split"])
+            for a, b in combinations(members, 2) if a["function"] != b["function"]]
+
 def simulated_data(
     seed: int = 0,    # of the split
     families: int = 96,
 ) -> tuple:           # protein table and pair table, each with component and split
     "Take toy proteins and pair members of a family whose functions differ, three pairs a family."
-    table = read_toy("proteins")
+    table, sixth = read_toy("proteins"), families // 6
     order = np.random.default_rng(seed).permutation(sorted(table["family"].unique()))[:families]
-    split = dict(zip(order, np.repeat(["train", "valid", "test"], [families - families // 2, families // 6, families // 2 - families // 6])))
-    table = table[table["family"].isin(order)].assign(component=lambda t: t["family"], split=lambda t: t["family"].map(split)).reset_index(drop=True)
+    split = dict(zip(order, np.repeat(["train", "valid", "test"], [families - families // 2, sixth, families // 2 - sixth])))
+    table = table[table["family"].isin(order)].reset_index(drop=True)
+    table = table.assign(component=table["family"], split=table["family"].map(split))
     rows = [pair for _, family in table.groupby("family") for pair in _twins_of(family.to_dict("records"))[:3]]
     return table, pd.DataFrame(rows)
-
-
-def _twins_of(members):
-    "Pair members of a family whose functions differ."
-    names = dict(id="protein_id", seq="sequence", text="text")
-    return [{f"{side}_{short}": x[name] for side, x in (("anchor", a), ("hard_neg", b)) for short, name in names.items()} |
-            dict(seq_similarity=identity(a["sequence"], b["sequence"]), text_similarity=_shared_words(a["text"], b["text"]),
-                 group=a["family"], type="hard", component=a["family"], split=a["split"])
-            for a, b in combinations(members, 2) if a["function"] != b["function"]]
-
-def _shared_words(a, b):
-    "Share of words in common."
-    a, b = set(a.lower().split()), set(b.lower().split())
-    return len(a & b) / len(a | b)
 
 # %% ../../nbs/toy/simulated.ipynb #c014
 def _measure(model, table, pairs, easy):
     "Evaluate a model on the test split as a run does."
-    of = lambda t, split: t[t["split"] == split].reset_index(drop=True)
-    test, both = of(table, "test"), pd.concat([of(pairs, "test").assign(kind="hard"), of(easy, "test").assign(kind="easy")], ignore_index=True)
-    scored, everything = score_model(model, both, test), score_model(model, pairs)
-    hard, light = (scored.twins[scored.twins["kind"] == kind].reset_index(drop=True) for kind in ("hard", "easy"))
+    of = lambda t, value, column="split": t[t[column] == value].reset_index(drop=True)
+    both = pd.concat([of(pairs, "test").assign(kind="hard"), of(easy, "test").assign(kind="easy")], ignore_index=True)
+    test, everything = of(table, "test"), score_model(model, pairs)
+    scored = score_model(model, both, test)
+    hard, light = (of(scored.twins, kind, "kind") for kind in ("hard", "easy"))
     rows_P4, is_test = index_pairs(pairs).rows_P4, (pairs["split"] == "test").to_numpy()
     controls = control_table(everything.prot_ND, everything.text_MD, rows_P4[~is_test], rows_P4[is_test], pairs["component"][is_test])
     retrieval = pd.concat({label: table_retrieval(scored, test, label) for label in ("component", "text")}, names=["label", "direction"])
-    return dict(twins=evaluate_twins(hard, everything.twins[everything.twins["split"] == "valid"], "component", n=500), scored=scored, hard=hard,
-                easy=evaluate_twins(light, cluster="anchor_component", n=500), retrieval=retrieval.reset_index(), controls=controls.reset_index())
+    twins = evaluate_twins(hard, of(everything.twins, "valid"), "component", n=500)
+    return dict(twins=twins, easy=evaluate_twins(light, cluster="anchor_component", n=500), scored=scored, hard=hard,
+                retrieval=retrieval.reset_index(), controls=controls.reset_index())
 
 def _simulated_history(sight, epochs=12):
     "Invent the course of a training; epoch 0 is the base model, which has no training loss."
     epoch = np.arange(epochs + 1)
     gain = 1 - np.exp(-epoch / 3)
     one_way, general = 0.5 + 0.47 * min(sight, 1.0) * gain, 0.9 - 0.001 * (epoch - 8.0) ** 2
-    loss = np.where(epoch == 0, np.nan, 0.2 * (1 - min(sight, 1) * gain))
-    return pd.DataFrame(dict(epoch=epoch, train_loss=loss, one_way=one_way, group=np.maximum(2 * one_way - 0.9, 0), general_r1=general, score=(one_way + general) / 2))
+    loss, group = np.where(epoch == 0, np.nan, 0.2 * (1 - min(sight, 1) * gain)), np.maximum(2 * one_way - 0.9, 0)
+    return pd.DataFrame(dict(epoch=epoch, train_loss=loss, one_way=one_way, group=group, general_r1=general, score=(one_way + general) / 2))
 
-# %% ../../nbs/toy/simulated.ipynb #c015
 def simulated_run(
     runs_dir,               # folder that gets the run folder
     recipe: str = "balanced", # a label; it decides nothing here
@@ -105,14 +100,18 @@ def simulated_run(
     tables = {kind: metric_table({m: r[kind] for m, r in found.items()}).to_dict("records") for kind in ("twins", "easy")}
     vectors = {m: r["scored"] for m, r in found.items()}
     shift = temperature_shift(*(r["hard"][["s_aa", "s_bb"]].to_numpy().ravel() for r in found.values()), 0.07, 0.07)
-    save_params(run_dir, dict(name=name, data="toy", base="data/toy_base", recipe=recipe, epochs=12, seed=seed), "0" * 64, recipe=dict(keep="best"))
+    params = dict(name=name, data="toy", base="data/toy_base", recipe=recipe, epochs=12, seed=seed)
+    save_params(run_dir, params, "0" * 64, recipe=dict(keep="best"))
     write_json(run_dir.certificate_path, certify(table))
     write_table(run_dir.history_path, _simulated_history(sight + luck))
     write_table(run_dir.path / "pairs.parquet", pairs)
     write_table(run_dir.predictions_path, pd.concat([s.twins.assign(model=m) for m, s in vectors.items()], ignore_index=True))
-    save_file({f"{m}.{kind}": x for m, s in vectors.items() for kind, x in (("sequence", s.prot_ND), ("text", s.text_MD))}, run_dir.path / "embeddings.safetensors")
+    arrays = {f"{m}.{kind}": x for m, s in vectors.items() for kind, x in (("sequence", s.prot_ND), ("text", s.text_MD))}
+    save_file(arrays, run_dir.path / "embeddings.safetensors")
     write_json(run_dir.path / "strings.json", dict(sequence=vectors["base"].sequences, text=vectors["base"].texts))
     compared = compare_models(found["base"]["hard"], found["tuned"]["hard"], "component", n=2000).reset_index().to_dict("records")
+    drift = space_drift(vectors["base"].prot_ND, vectors["tuned"].prot_ND)
+    temperature = shift.reset_index(names="model").to_dict("records")
     write_json(run_dir.metrics_path, dict(tables, retrieval=stack("retrieval"), controls=stack("controls"), compared=compared,
-                                          drift=space_drift(vectors["base"].prot_ND, vectors["tuned"].prot_ND), temperature=shift.reset_index(names="model").to_dict("records")))
+                                          drift=drift, temperature=temperature))
     return run_dir

@@ -4,10 +4,9 @@
 
 # %% auto #0
 __all__ = ['ACTIONS', 'PARTNERS', 'PURPOSES', 'PLACES', 'ZONES', 'KINDS', 'WORDINGS', 'LEAVES', 'ANCHORS', 'CLASSES',
-           'BACKGROUND', 'OBSOLETE', 'ToyTerm', 'toy_terms', 'term_closure', 'Motif', 'draw_motif', 'toy_motifs',
-           'write_motif', 'find_motifs', 'terms_of', 'term_sites', 'TermRules', 'draw_kinds', 'swap_motif',
-           'write_protein', 'family_rows', 'annotate', 'make_terms_world', 'obo_text', 'motif_table', 'write_terms',
-           'toy_obo_path', 'load_terms']
+           'BACKGROUND', 'OBSOLETE', 'ToyTerm', 'toy_terms', 'term_closure', 'Motif', 'toy_motifs', 'write_motif',
+           'find_motifs', 'terms_of', 'term_sites', 'TermRules', 'annotate', 'make_terms_world', 'obo_text',
+           'motif_table', 'write_terms', 'toy_obo_path', 'load_terms']
 
 # %% ../../nbs/toy/terms.ipynb #c003
 import json, re
@@ -59,14 +58,8 @@ class _Terms(dict):
         self[term.go_id] = term
         return term.go_id
 
-# %% ../../nbs/toy/terms.ipynb #c012
-def _add_kind(
-    terms,     # terms so far; this kind's are added
-    kind,      # a name in KINDS
-    root,      # go_id that the groups are an instance of
-    wordings,  # name and definition of a group, name and definition of a single motif
-):             # go_id by motif name
-    "Add the groups and the single motifs of one kind."
+def _add_kind(terms, kind, root, wordings): # go_id by motif name
+    "Add the groups and the single motifs of one kind below a root."
     space, (group_name, group_text, name, text), ids = terms[root].namespace, wordings, {}
     groups = {g: terms.add(group_name.format(g), group_text.format(g), space, (("is_a", root),), (kind,))
               for g in dict.fromkeys(g for _, g, _ in KINDS[kind])}
@@ -89,7 +82,6 @@ LEAVES = dict(
     biological_process=(("purpose", "partner"), "part_of", "{b} {a}", "{A}, applied to {B}."),
     cellular_component=(("zone", "place"), "part_of", "{b} {a}", "{A} {B}."))
 
-# %% ../../nbs/toy/terms.ipynb #c016
 def _add_leaves(terms, first, second, space):
     "Add a leaf for each pair of motifs."
     kinds, relation, *wording = LEAVES[space]
@@ -137,11 +129,7 @@ class Motif:
 
     def starts(self, sequence): return [m.start() for m in re.finditer(f"(?={self.pattern})", sequence)]
 
-def draw_motif(
-    name:str,                # of the motif
-    kind:str,                # of the motif
-    rng:np.random.Generator, # where the randomness comes from
-) -> Motif:                  # three anchors, three degenerate places, three to five free ones
+def _draw_motif(name, kind, rng): # three anchors, three degenerate places, three to five free ones
     "Draw a motif; its first and last places are anchors."
     length = int(rng.integers(9, 12))
     allowed, inner = [""] * length, rng.permutation(np.arange(1, length - 1))
@@ -150,12 +138,10 @@ def draw_motif(
     return Motif(name, kind, tuple(allowed))
 
 @lru_cache
-def toy_motifs(
-    seed:int=11, # the motifs' own seed: all worlds share them
-) -> dict:       # name -> Motif
-    "Draw the 28 motifs."
-    rng = np.random.default_rng(seed)
-    return {name: draw_motif(name, kind, rng) for kind, parts in KINDS.items() for name, _, _ in parts}
+def toy_motifs() -> dict: # name -> Motif
+    "Draw the 28 motifs that all worlds share, from their own seed."
+    rng = np.random.default_rng(11)
+    return {name: _draw_motif(name, kind, rng) for kind, parts in KINDS.items() for name, _, _ in parts}
 
 # %% ../../nbs/toy/terms.ipynb #c034
 def write_motif(
@@ -214,30 +200,20 @@ class TermRules:
     swap: float = 0.3         # chance that a member exchanges one motif
     seed: int = 0             # of everything but the motifs
 
-def draw_kinds(
-    present:float,           # chance of each kind
-    rng:np.random.Generator, # where the randomness comes from
-) -> list:                   # motif names in sequence order, one of each kind present
+def _draw_kinds(present, rng): # motif names in sequence order, one of each kind present
     "Draw which motifs a family has; a partner never stands alone."
     kinds = [k for k in KINDS if rng.random() < present]
     if not {"action", "purpose"} & set(kinds): kinds.append("action")
     return [KINDS[kinds[i]][int(rng.integers(len(KINDS[kinds[i]])))][0] for i in rng.permutation(len(kinds))]
 
-def swap_motif(
-    names:list,              # motif names of a family
-    rng:np.random.Generator, # where the randomness comes from
-) -> list:                   # the same, one of them exchanged
+def _swap_motif(names, rng): # the same names, one of them exchanged
     "Exchange one motif for another of its kind."
     at = int(rng.integers(len(names)))
     others = [n for n, _, _ in KINDS[toy_motifs()[names[at]].kind] if n != names[at]]
     return [*names[:at], others[int(rng.integers(len(others)))], *names[at + 1:]]
 
 # %% ../../nbs/toy/terms.ipynb #c054
-def write_protein(
-    names:list,              # motif names in sequence order
-    linkers:list,            # residues around them, one more than there are motifs
-    rng:np.random.Generator, # where the randomness comes from
-) -> tuple:                  # sequence, [(name, 0-based start)]
+def _write_protein(names, linkers, rng): # sequence, [(name, 0-based start)]
     "Write one member; draw again when a linker happens to hold a motif."
     rate = rng.uniform(0.02, 0.15)
     while True:
@@ -247,19 +223,14 @@ def write_protein(
             if name: motifs, sequence = [*motifs, (name, len(sequence))], sequence + write_motif(toy_motifs()[name], rng)
         if find_motifs(sequence) == motifs: return sequence, motifs
 
-def family_rows(
-    family_id:str,           # name of the family
-    rules:TermRules,         # sizes and chances
-    extra:int,               # residues added to one linker
-    rng:np.random.Generator, # where the randomness comes from
-) -> list:                   # one dict for each member
+def _write_family(family_id, rules, extra, rng): # one dict for each member; `extra` residues lengthen one linker
     "Write a family."
-    names = draw_kinds(rules.present, rng)
+    names = _draw_kinds(rules.present, rng)
     linkers = [letters(rng, int(rng.integers(6, 61)), BACKGROUND) for _ in range(len(names) + 1)]
     linkers[int(rng.integers(len(linkers)))] += letters(rng, extra, BACKGROUND)
     rows = []
     for m in range(rules.members):
-        sequence, motifs = write_protein(swap_motif(names, rng) if rng.random() < rules.swap else names, linkers, rng)
+        sequence, motifs = _write_protein(_swap_motif(names, rng) if rng.random() < rules.swap else names, linkers, rng)
         rows.append(dict(protein_id=f"{family_id}_{m + 1}", sequence=sequence, family=family_id,
                          motifs=" ".join(f"{n}@{s + 1}" for n, s in motifs)))
     return rows
@@ -281,7 +252,7 @@ def make_terms_world(
     rows = []
     for f in range(rules.families):
         extra = int(rng.integers(1000, 1400)) if f % max(1, rules.families // max(1, rules.long_families)) == 7 else 0
-        rows += family_rows(f"T{f + 1:04d}", rules, extra * (rules.long_families > 0), rng)
+        rows += _write_family(f"T{f + 1:04d}", rules, extra * (rules.long_families > 0), rng)
     return dict(proteins=annotate(pd.DataFrame(rows)), ontology=obo_text())
 
 # %% ../../nbs/toy/terms.ipynb #c062

@@ -4,9 +4,8 @@
 
 # %% auto #0
 __all__ = ['DI_LETTERS', 'COMMON', 'COIL', 'DOMAIN_NAMES', 'DOMAIN_PHRASES', 'LOOPS', 'RESIDUE_NAMES', 'ORGANISMS', 'Domain',
-           'letters', 'draw_domain', 'Function', 'Loop', 'Stock', 'make_stock', 'Family', 'draw_linker', 'draw_family',
-           'substitute', 'insert_or_delete', 'write_loop', 'write_member', 'write_text', 'WorldRules', 'name_residues',
-           'annotate', 'make_family_rows', 'make_world', 'write_toy', 'load_toy', 'general_world']
+           'letters', 'Function', 'Loop', 'Stock', 'make_stock', 'Family', 'substitute', 'WorldRules', 'name_residues',
+           'make_world', 'write_toy', 'load_toy']
 
 # %% ../../nbs/toy/world.ipynb #c003
 from dataclasses import dataclass
@@ -48,10 +47,7 @@ def letters(
     "Draw `n` letters."
     return "".join(alphabet[i] for i in rng.integers(0, len(alphabet), n))
 
-def draw_domain(
-    name:str,                # its name in texts
-    rng:np.random.Generator, # where the randomness comes from
-) -> Domain:                 # 16 to 22 residues long
+def _draw_domain(name, rng): # 16 to 22 residues long
     "Draw a domain whose signature is rich in five amino acids."
     length = int(rng.integers(16, 23))
     rich = "".join(sorted(set(COMMON))[i] for i in rng.permutation(18)[:5])
@@ -120,12 +116,10 @@ class Stock:
     domains: tuple[Domain, ...]   # the structural parts
     flanks: dict                  # loop name -> (left residues, right residues, 3Di of the whole loop)
 
-def make_stock(
-    seed:int=7, # the stock's own seed: worlds with the same stock can be compared
-) -> Stock:     # twenty domains and the flanks of the four loops
-    "Draw the stock that all families share."
-    rng = np.random.default_rng(seed)
-    domains = tuple(draw_domain(name, rng) for name in DOMAIN_NAMES)
+def make_stock() -> Stock: # twenty domains and the flanks of the four loops
+    "Draw the stock that all families of all worlds share, from its own seed."
+    rng = np.random.default_rng(7)
+    domains = tuple(_draw_domain(name, rng) for name in DOMAIN_NAMES)
     flanks = {loop.name: (letters(rng, 5, COMMON), letters(rng, 5, COMMON), letters(rng, 10 + len(loop.core), DI_LETTERS))
               for loop in LOOPS}
     return Stock(domains, flanks)
@@ -143,21 +137,12 @@ class Family:
     def domains(self): return tuple(p for p in self.parts if isinstance(p, Domain))
 
 # %% ../../nbs/toy/world.ipynb #c028
-def draw_linker(
-    rng:np.random.Generator, # where the randomness comes from
-) -> tuple[str, str]:        # residues and 3Di letters, 4 to 25 of each
+def _draw_linker(rng): # residues and 3Di letters, 4 to 25 of each
     "Draw a stretch that only one family has."
     length = int(rng.integers(4, 26))
     return letters(rng, length, COMMON), letters(rng, length, COIL)
 
-# %% ../../nbs/toy/world.ipynb #c030
-def draw_family(
-    family_id:str,           # its name
-    loop:Loop,               # the loop that it carries
-    stock:Stock,             # the common parts
-    rng:np.random.Generator, # where the randomness comes from
-    taken:set,               # combinations already used; this one is added
-) -> Family:                 # a new combination
+def _draw_family(family_id, loop, stock, rng, taken): # a new combination, which is added to `taken`
     "Draw a family whose combination of loop and domains no other family has."
     while True:
         chosen = rng.permutation(len(stock.domains))[:int(rng.integers(2, 5))]
@@ -166,7 +151,7 @@ def draw_family(
     taken.add(combination)
     parts = [stock.domains[i] for i in chosen]
     parts.insert(int(rng.integers(0, len(parts) + 1)), loop)
-    return Family(family_id, loop, tuple(parts), tuple(draw_linker(rng) for _ in range(len(parts) + 1)))
+    return Family(family_id, loop, tuple(parts), tuple(_draw_linker(rng) for _ in range(len(parts) + 1)))
 
 # %% ../../nbs/toy/world.ipynb #c034
 def substitute(
@@ -180,11 +165,7 @@ def substitute(
     return "".join(letters(rng, 1, alphabet) if h else r for r, h in zip(residues, hit))
 
 # %% ../../nbs/toy/world.ipynb #c038
-def insert_or_delete(
-    linker:tuple[str, str],  # residues and 3Di letters
-    chance:float,            # of a change of one to three residues
-    rng:np.random.Generator, # where the randomness comes from
-) -> tuple[str, str]:        # both changed alike
+def _insert_or_delete(linker, chance, rng): # residues and 3Di letters, changed alike with this chance
     "Insert or delete one to three residues, in sequence and structure alike."
     residues, structure = linker
     if rng.random() >= chance: return linker
@@ -193,12 +174,7 @@ def insert_or_delete(
     return residues[:at] + letters(rng, n, COMMON) + residues[at:], structure[:at] + "d" * n + structure[at:]
 
 # %% ../../nbs/toy/world.ipynb #c041
-def write_loop(
-    loop:Loop,               # the motif
-    key:str,                 # residues for its sites
-    flanks:tuple,            # (left, right, 3Di) from the stock
-    rng:np.random.Generator, # where the randomness comes from
-) -> tuple[str, list[int]]:  # residues and the 0-based sites inside them
+def _write_loop(loop, key, flanks, rng): # residues, and the 0-based sites inside them
     "Write a key into a loop; the flanks vary a little, the core does not."
     left, right, _ = flanks
     sites = [len(left) + i for i, c in enumerate(loop.core) if c.isdigit()]
@@ -206,32 +182,21 @@ def write_loop(
     return substitute(left, 0.01, rng) + core + substitute(right, 0.01, rng), sites
 
 # %% ../../nbs/toy/world.ipynb #c044
-def write_member(
-    family:Family,           # what it shares with the others
-    key:str,                 # residues at the sites
-    stock:Stock,             # for the flanks of loops
-    rng:np.random.Generator, # where the randomness comes from
-) -> dict:                   # `sequence`, `structure_3di`, 0-based `sites`
+def _write_member(family, key, stock, rng): # `sequence`, `structure_3di`, 0-based `sites`
     "Write one member of a family, with its own substitutions and indels."
     rate, sequence, structure, sites = rng.uniform(0.0, 0.02), "", "", []
     for part, linker in zip((*family.parts, None), family.linkers):
-        residues, shape = insert_or_delete((substitute(linker[0], rate, rng), linker[1]), 0.05, rng)
+        residues, shape = _insert_or_delete((substitute(linker[0], rate, rng), linker[1]), 0.05, rng)
         sequence, structure = sequence + residues, structure + shape
         if isinstance(part, Loop):
-            residues, inside = write_loop(part, key, stock.flanks[part.name], rng)
+            residues, inside = _write_loop(part, key, stock.flanks[part.name], rng)
             sites = [len(sequence) + s for s in inside]
             sequence, structure = sequence + residues, structure + stock.flanks[part.name][2]
         elif part: sequence, structure = sequence + substitute(part.signature, 0.01, rng), structure + part.structure
     return dict(sequence=sequence, structure_3di=structure, sites=sites)
 
 # %% ../../nbs/toy/world.ipynb #c047
-def write_text(
-    family:Family,           # says which domains and which loop
-    function:Function,       # says what the protein does
-    rng:np.random.Generator, # where the randomness comes from
-    complete:float=1.0,      # chance that a domain is named
-    feature:str="",          # one more sentence
-) -> str:                    # one sentence for each fact
+def _write_text(family, function, rng, complete=1.0, feature=""): # `complete`: chance that a domain is named; `feature`: one more sentence
     "Describe a protein: its parts and its function, in one of many wordings."
     def one(options): return options[int(rng.integers(len(options)))]
     parts = [d.name for d in family.domains if rng.random() < complete]
@@ -246,7 +211,6 @@ class WorldRules:
     members: int = 3          # proteins in each of them
     general_families: int = 4000 # families in the general world, one protein each
     seed: int = 0             # of everything but the stock
-    stock_seed: int = 7       # of the stock
 
 # %% ../../nbs/toy/world.ipynb #c053
 RESIDUE_NAMES = dict(zip(AMINO_ACIDS, (
@@ -259,37 +223,26 @@ def name_residues(
     "Describe a site as feature tables do."
     return f"Loop residues: {', '.join(RESIDUE_NAMES[r] for r in key)}."
 
-def annotate(
-    family:Family,           # a family
-    key:str,                 # residues at the sites of one of its proteins
-    stock:Stock,             # numbers the domains
-    rng:np.random.Generator, # where the randomness comes from
-) -> str:                    # a text of the general world
+def _annotate(family, key, stock, rng): # a text of the general world
     "Write what automatic annotation says: a function guessed from the first domain, some or no domains, often the residues."
     guessed = family.loop.functions[stock.domains.index(family.domains[0]) % len(family.loop.functions)]
     complete = 0.8 * (rng.random() < 0.7)
     feature = name_residues(key) if rng.random() < 0.9 else ""
-    return write_text(family, guessed, rng, complete, feature)
+    return _write_text(family, guessed, rng, complete, feature)
 
 # %% ../../nbs/toy/world.ipynb #c059
 ORGANISMS = ("Homo sapiens", "Mus musculus", "Danio rerio", "Saccharomyces cerevisiae", "Arabidopsis thaliana", "Escherichia coli")
 
-def make_family_rows(
-    family:Family,           # the family
-    members:int,             # how many proteins
-    stock:Stock,             # the common parts
-    curated:bool,            # True: each text says the protein's own function; False: one function is said of all
-    rng:np.random.Generator, # where the randomness comes from
-) -> list[dict]:             # rows of a protein table
+def _write_family(family, members, stock, curated, rng): # curated: each text says the protein's own function, not one function of all
     "Write the members of a family; functions take turns, so that every family has twins."
     functions = [family.loop.functions[i] for i in rng.permutation(len(family.loop.functions))]
     rows = []
     for m in range(members):
         own = functions[m % len(functions)]
         key = own.keys[int(rng.integers(len(own.keys)))]
-        protein = write_member(family, key, stock, rng)
+        protein = _write_member(family, key, stock, rng)
         sites = ";".join(str(s + 1) for s in protein.pop("sites"))
-        text = write_text(family, own, rng) if curated else annotate(family, key, stock, rng)
+        text = _write_text(family, own, rng) if curated else _annotate(family, key, stock, rng)
         rows.append(dict(protein_id=f"{family.family_id}_{m + 1}", **protein, text=text, family=family.family_id,
                          organism=ORGANISMS[m % len(ORGANISMS)], function=own.name,
                          labels=f"toy:{own.name.replace(' ', '_')}", sites=sites))
@@ -300,10 +253,10 @@ def make_world(
     rules:WorldRules=WorldRules(), # sizes and seeds
 ) -> dict:                         # `proteins`: the curated benchmark; `general`: the propagated world
     "Make the two protein tables of a toy world; no combination of parts is in both."
-    stock, rng, taken = make_stock(rules.stock_seed), np.random.default_rng(rules.seed), set()
+    stock, rng, taken = make_stock(), np.random.default_rng(rules.seed), set()
     def rows(prefix, numbers, members, curated):
-        families = (draw_family(f"{prefix}{i + 1:04d}", LOOPS[i % len(LOOPS)], stock, rng, taken) for i in numbers)
-        return [row for family in families for row in make_family_rows(family, members, stock, curated, rng)]
+        families = (_draw_family(f"{prefix}{i + 1:04d}", LOOPS[i % len(LOOPS)], stock, rng, taken) for i in numbers)
+        return [row for family in families for row in _write_family(family, members, stock, curated, rng)]
     half = rules.families // 2
     proteins = rows("F", range(half), rules.members, True)
     general = rows("G", range(rules.general_families), 1, False)
@@ -323,11 +276,6 @@ def write_toy(
 def load_toy() -> pd.DataFrame: # protein table with `function`, `labels` and 1-based `sites`
     "Load the toy world that ships with the project."
     return read_toy("proteins")
-
-# %% ../../nbs/toy/world.ipynb #c074
-def general_world() -> pd.DataFrame: # 4,000 proteins with propagated texts, no family of the benchmark among them
-    "Make the general world that the toy base model is pretrained on."
-    return make_world()["general"]
 
 # %% ../../nbs/toy/world.ipynb #c099
 if __name__ == "__main__" and "__file__" in globals(): print(f"wrote {write_toy()}")
