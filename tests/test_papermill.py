@@ -58,7 +58,7 @@ def test_a_wrong_parameter_stops_the_run(name, tmp_path):
     wrong = {"epoch": "30", "epochs": "thirty"}
     begun = [begin(tmp_path / f"{key}.ipynb", "-p", key, value, "-p", "name", name) for key, value in wrong.items()]
     (misspelt, said_names), (mistyped, said_type) = (end(process) for process in begun)
-    assert misspelt != 0 and "no parameter epoch (did you mean epochs?)" in said_names and "Parameters: name, data, base, recipe, epochs" in said_names
+    assert misspelt != 0 and "no parameter epoch (did you mean epochs?)" in said_names and "Parameters: name, data, epochs, seed, " in said_names and "base, recipe" in said_names
     assert mistyped != 0 and "epochs = 'thirty' is a str" in said_type and "takes int" in said_type
     assert not (ROOT / "reports" / "runs" / name).exists()
 

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from ..core import patch_to
 from ..data.rows import decode, parse_fasta, read_bytes
 
 # %% ../../nbs/models/views.ipynb #c006
@@ -124,7 +125,8 @@ class Views:
     def __getitem__(self, v): "Take one view, as views of one."; return self.each(lambda x: x[[v]])
 
 # %% ../../nbs/models/views.ipynb #c030
-def _rows(
+@patch_to(Views)
+def rows(
     self,
     states,  # (V * B, L, D) or (V, B, L, D)
 ):           # (V, B, R, D)
@@ -133,8 +135,6 @@ def _rows(
     states_VBLD = states.reshape(V, B, -1, states.shape[-1])
     at_VBRD = self.column_VBR.clamp(min=0)[..., None].expand(-1, -1, -1, states.shape[-1])
     return states_VBLD.gather(2, at_VBRD) * self.real_BR[..., None].to(states.dtype)
-
-Views.rows = _rows
 
 # %% ../../nbs/models/views.ipynb #c032
 def _stack(batches):
