@@ -7,7 +7,7 @@ LINKS := $(if $(UV_FIND_LINKS),$(UV_FIND_LINKS),$(PIP_FIND_LINKS))
 EPOCHS ?= 30
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: env golden train test check notebooks suite data base study real studies bench clean
+.PHONY: env train test check notebooks suite data base study real studies bench clean
 
 env: $(VENV)/.made  ## the environment, with pinned versions
 
@@ -18,9 +18,6 @@ $(VENV)/.made: settings.ini setup.py constraints.txt
 	$(BIN)/python -m pip install --quiet uv
 	$(if $(LINKS),UV_FIND_LINKS=$(LINKS) $(UV) -c constraints.txt -e '.[dev]', $(UV) --torch-backend auto -c constraints.txt -e '.[dev]' || $(UV) -c constraints.txt -e '.[dev]')
 	touch $@
-
-golden: env  ## the newest run of `make train` against the numbers that the code has always given
-	$(BIN)/python tests/golden.py "$$(ls -dt reports/runs/twins* | head -1)" train
 
 train: env  ## the main run on the toy world: run folder, figures, metric table
 	$(BIN)/papermill nbs/05_train.ipynb out.ipynb -p epochs $(EPOCHS)
