@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['REAL', 'Trained', 'TrainRun', 'RunData', 'load_base', 'general_hit', 'twin_validation', 'score_split', 'run_controls',
-           'evaluate_model', 'measure_drift', 'train_model', 'summarise']
+           'evaluate_model', 'measure_drift', 'train_model', 'summarise', 'TwinPredictor']
 
 # %% ../nbs/05_train.ipynb #c005
 from collections import namedtuple
@@ -25,9 +25,10 @@ from .eval import compare_models, evaluate_twins, index_pairs, metric_table, pai
 from .mining import mine_twins
 from .model import ProTrek, default_device, wordpiece_vocab
 from .runs import Run, fit
+from .saved import Predictor, Saved, save_system
 from .training.recipes import get_recipe
 from .data.sources import read_human, read_receptors, read_terpenes, read_toxins, read_toy, read_yeast
-from .splits.components import inherit_split, split_proteins
+from .splits.components import inherit_split, need_columns, split_proteins
 from .data.tables import read_proteins
 from .training.twins import TwinPlan, TwinTrainer, replay_rows
 
@@ -250,7 +251,6 @@ def evaluate(self, found, trained): # results of `base` and `tuned`, and `drift`
 def save(self, run_dir, found, trained, results):
     "Write everything that a report is made from."
     results, drift = results
-    trained.model.save_pretrained(run_dir.path / "model")
     write_table(run_dir.path / "pairs.parquet", found.pairs)
     write_table(run_dir.predictions_path, pd.concat([r["predictions"].assign(model=m) for m, r in results.items()], ignore_index=True))
     scored = {m: r["scored"] for m, r in results.items()}
@@ -259,7 +259,10 @@ def save(self, run_dir, found, trained, results):
         save_file({name: np.ascontiguousarray(x, dtype=np.float32) for name, x in vectors.items()}, path)
     strings = scored["base"]
     write_json(run_dir.path / "strings.json", dict(sequence=strings.sequences, text=strings.texts))
-    write_json(run_dir.metrics_path, summarise(results) | drift)
+    tables = {kind: results["tuned"][kind] for kind in ("twins", "easy") if kind in results["tuned"]}
+    thresholds = {kind: float(table.value["threshold"]) for kind, table in tables.items() if "threshold" in table.index}
+    saved = Saved("twins", asdict(self), thresholds=thresholds)
+    save_system(run_dir, saved, summarise(results) | drift, trained.model.save_pretrained)
 
 def summarise(
     results:dict, # model name -> `evaluate_model`'s result
@@ -272,3 +275,19 @@ def summarise(
     hard = [results[m]["hard"] for m in ("base", "tuned")]
     tables["compared"] = compare_models(*hard, cluster="component").reset_index().to_dict("records") if "twins" in kinds else []
     return dict(tables, controls=[dict(model=m, **record) for m, r in results.items() for record in r.get("controls", [])])
+
+# %% ../nbs/05_train.ipynb #sv02
+class TwinPredictor(Predictor):
+    "Says how well a text describes a protein. It was fine-tuned on twins, which are proteins of one family with different texts."
+    run_class, records, own = TrainRun, ("twins", "easy"), "tuned"
+    limits = """A score ranks texts for a protein, or proteins for a text; it is no probability. Thresholds were chosen on validation pairs.
+    Kinds of proteins that the data do not have were not measured."""
+    def __init__(self, saved):
+        super().__init__(saved)
+        self.model = ProTrek.from_pretrained(saved.folder).to(default_device())
+
+    def predict(self, table): # with sequence and text; gives the table with cosine and scaled (cosine / temperature)
+        need_columns(table, ["sequence", "text"], "table")
+        cosine_N = (self.model.get_protein_repr(table.sequence.tolist()) * self.model.get_text_repr(table.text.tolist())).sum(1)
+        scores = dict(cosine=cosine_N, scaled=cosine_N / self.model.temperature.detach())
+        return table.assign(**{name: x_N.cpu().numpy() for name, x_N in scores.items()})

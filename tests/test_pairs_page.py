@@ -36,23 +36,21 @@ def test_one_class_in_a_split_is_an_error(tmp_path):
 def test_names_decide_no_score(tmp_path):
     "One sequence has one score, whatever it is called and whoever is named first; a head that knows segments wants them."
     import pytest
-    from protrek_nb.core import RunDir, save_params, write_json
+    from dataclasses import asdict
     from protrek_nb.pairs import PairClassifier, PairRun, score_pairs
-    run = PairRun(head="mlp")
-    (tmp_path / "run").mkdir()
-    run_dir = RunDir(tmp_path / "run")
-    save_params(run_dir, run, "")
-    PairClassifier(run.config(21)).save(run_dir.path / "head")
-    for path in (run_dir.history_path, run_dir.metrics_path): path.write_text("{}")
-    write_json(run_dir.path / "norm.json", {side: [[shift] * 21, [1.0] * 21] for side, shift in (("a", 0.0), ("b", 3.0))})
+    from protrek_nb.saved import Saved
+    run, folder = PairRun(head="mlp"), tmp_path / "model"
+    norm = {side: [[shift] * 21, [1.0] * 21] for side, shift in (("a", 0.0), ("b", 3.0))}
+    saved = Saved("pairs", asdict(run), dict(width=21, norm=norm), PairClassifier(run.config(21)).state_dict(), dict(pair=0.5), dict(source="letters", key="letters"))
+    saved.write(folder)
     pairs = pd.DataFrame(dict(a_seq=["MKVLA", "GGHWT"], b_seq=["CCDEF", "YYWWA"], a_segment="HA", b_segment="NA"))
     turned = pairs.rename(columns=lambda c: {"a": "b", "b": "a"}[c[0]] + c[1:])
-    score_N = score_pairs(run_dir.path, pairs)
+    score_N = score_pairs(folder, pairs)
     for table in (pairs.assign(a_id="z", b_id="a"), pairs.assign(a_id=["x", "x"], b_id=["y", "y"]), turned.assign(a_id=["1", "4"], b_id=["2", "3"]), turned):
-        np.testing.assert_allclose(score_pairs(run_dir.path, table), score_N, atol=1e-6)
-    assert abs(score_N - score_pairs(run_dir.path, pairs.assign(a_segment="NA", b_segment="HA"))).min() > 1e-6  # sides mean something here
-    with pytest.raises(ValueError, match="lacks the columns .*b_segment"): score_pairs(run_dir.path, pairs.drop(columns="b_segment"))
-    with pytest.raises(ValueError, match="row 1 of the pair table has an empty a_segment"): score_pairs(run_dir.path, pairs.assign(a_segment=["HA", ""]))
-    save_params(run_dir, replace(run, data="pipr"), "")
+        np.testing.assert_allclose(score_pairs(folder, table), score_N, atol=1e-6)
+    assert abs(score_N - score_pairs(folder, pairs.assign(a_segment="NA", b_segment="HA"))).min() > 1e-6  # sides mean something here
+    with pytest.raises(ValueError, match="lacks the columns .*b_segment"): score_pairs(folder, pairs.drop(columns="b_segment"))
+    with pytest.raises(ValueError, match="row 1 of the pair table has an empty a_segment"): score_pairs(folder, pairs.assign(a_segment=["HA", ""]))
+    replace(saved, run=dict(saved.run, data="pipr")).write(folder)
     bare = pairs[["a_seq", "b_seq"]]
-    for table in (pairs, turned, bare.assign(a_id="b", b_id="a")): np.testing.assert_allclose(score_pairs(run_dir.path, table), score_pairs(run_dir.path, bare), atol=1e-6)
+    for table in (pairs, turned, bare.assign(a_id="b", b_id="a")): np.testing.assert_allclose(score_pairs(folder, table), score_pairs(folder, bare), atol=1e-6)

@@ -4,21 +4,24 @@
 
 # %% auto #0
 __all__ = ['RECIPE', 'SWITCHES', 'GoRun', 'make_texts', 'make_system', 'make_miner', 'term_validation', 'measure_go',
-           'load_student', 'predict_terms', 'Ontology', 'Store', 'GoTextStore', 'VectorResources', 'BatchBuilder']
+           'TermPredictor', 'load_student', 'predict_terms', 'Ontology', 'Store', 'GoTextStore', 'VectorResources',
+           'BatchBuilder']
 
 # %% ../../nbs/08_go.ipynb #c005
-from dataclasses import dataclass, replace
+import shutil
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from transformers import AutoConfig, AutoModel, AutoTokenizer
 from transformers.trainer_utils import set_seed as seed_everything
 
 from .annotations import ProteinTerms
 from .attention import GoModel, GoModelConfig
 from .candidates import BatchBuilder, miner_curriculum
-from ..core import RunDir, find_path, parse_parameters, patch_to, read_json, read_table, sha256_file, write_json, write_table
+from ..core import find_path, parse_parameters, patch_to, read_json, read_table, sha256_file, write_table
 from ..curriculum import Curriculum, Phases
 from ..models.encoders import open_residues
 from ..metrics.cafa import macro_aupr
@@ -34,6 +37,7 @@ from ..data.tables import read_proteins
 from .terms import GoTextStore, TermText, grow_embeddings, phases_for
 from ..models.tokens import bert_tokenizer, wordpiece_vocab
 from ..runs import Run, first_process_first, fit, is_first_process
+from ..saved import Predictor, Saved, load, save_system
 from .vectors import VectorResources
 
 # %% ../../nbs/08_go.ipynb #c006
@@ -103,17 +107,17 @@ def prepare(self, inputs, say=None): # GoData with `proteins`
 def make_texts(
     run:GoRun,         # says how texts are read, and in how many epochs
     ontology:Ontology, # the terms
+    folder=None,       # with the tokenizer, and the sizes of a text encoder, of a saved system; its weights are filled in later
 ):                     # (GoTextStore, reader of its tokens, width of a text's vector)
     "Make the store of texts and the module that reads them."
-    plan = phases_for(run.epochs) if run.phases else Phases(dict(all=0))
-    if run.text == "words":
+    plan, source = phases_for(run.epochs) if run.phases else Phases(dict(all=0)), folder or str(find_path(run.text))
+    if run.text == "words" and not folder:
         writer = TermText(ontology)
         tokenizer = bert_tokenizer(wordpiece_vocab([writer.text(row, "all") for row in range(len(ontology))], 4000))
-        store = GoTextStore(ontology, tokenizer, plan)
-        return store, WordReader(len(tokenizer), 64, tokenizer.all_special_ids), 64
-    from transformers import AutoModel, AutoTokenizer
-    tokenizer, encoder = (kind.from_pretrained(str(find_path(run.text))) for kind in (AutoTokenizer, AutoModel))
+    else: tokenizer = AutoTokenizer.from_pretrained(source)
     store = GoTextStore(ontology, tokenizer, plan)
+    if run.text == "words": return store, WordReader(len(tokenizer), 64, tokenizer.all_special_ids), 64
+    encoder = AutoModel.from_config(AutoConfig.from_pretrained(source)) if folder else AutoModel.from_pretrained(source)
     grow_embeddings(encoder, tokenizer)
     return store, TextReader(encoder), encoder.config.hidden_size
 
@@ -121,10 +125,11 @@ def make_system(
     run:GoRun,         # says which encoders
     ontology:Ontology, # the terms
     residue_dim:int,   # width of a residue vector
+    folder=None,       # as for `make_texts`
 ):                     # (GoTextStore, GoSystem)
     "Make texts, student and teacher; the same weights for the same seed."
-    seed_everything(run.seed)
-    store, reader, width = make_texts(run, ontology)
+    if not folder: seed_everything(run.seed)
+    store, reader, width = make_texts(run, ontology, folder)
     sizes = dict(hidden_dim=128, attention_dim=64, joint_dim=64, context=11) if run.encoder == "letters" else {}
     return store, GoSystem(reader, GoModel(GoModelConfig(residue_dim, width, **sizes)))
 
@@ -216,44 +221,60 @@ def evaluate(self, found, trained): # what metrics.json holds
 
 @patch_to(GoRun)
 def save(self, run_dir, found, trained, results):
-    "Write the student, the phase of its texts, and the metrics."
-    student, store = trained
-    save_file(student.state_dict(), run_dir.path / "student.safetensors")
-    write_json(run_dir.path / "student.json", dict(phase=store.phase, residue_dim=found.proteins.width))
-    write_json(run_dir.metrics_path, results)
+    "Write the student with its texts and its ontology, and the metrics."
+    (student, store), obo = trained, go_paths(self.data, self.ontology)[1]
+    saved = Saved("go", asdict(self), dict(residue_dim=found.proteins.width, phase=store.phase, ontology=obo.name), student.state_dict(),
+                  encoder=dict(source=self.encoder, key=found.proteins.about["key"]))
+    def more(folder):
+        shutil.copyfile(obo, folder / obo.name)
+        store.tokenizer.save_pretrained(folder / "text")
+        if self.text != "words": student.reader.encoder.config.save_pretrained(folder / "text")
+    save_system(run_dir, saved, results, more)
 
 # %% ../../nbs/08_go.ipynb #c028
-def load_student(
-    run_dir, # folder of a finished run
-) -> tuple:  # (GoRun, Ontology, Student, GoTextStore)
-    "Make a run's student again; ValueError where the ontology has changed."
-    run_dir = RunDir.open(find_path(str(run_dir)))
-    kept = read_json(run_dir.params_path)
-    run = GoRun(**kept["params"])
-    obo = find_path(run.ontology) if run.ontology else go_paths(run.data, "")[1]
-    if sha256_file(obo) != kept["files"][obo.name]:
-        raise ValueError(f"{obo} is not the file that {run_dir.path} was trained with: its terms may have other meanings; "
-                         "give back the old file")
-    ontology, about = Ontology.from_obo(obo), read_json(run_dir.path / "student.json")
-    store, system = make_system(run, ontology, about["residue_dim"])
-    system.student.load_state_dict(load_file(run_dir.path / "student.safetensors"))
-    store.update_phase_and_tokenize(about["phase"])
-    return run, ontology, system.student.eval().to(default_device()), store
+class TermPredictor(Predictor):
+    "Says which terms of the Gene Ontology fit a protein, by attention over its residues, and which residues it looked at."
+    run_class, records, own = GoRun, ("questions",), "system"
+    limits = """A score ranks terms for a protein; it is no probability, and it is not raised along the true path. A newer ontology than
+    the one in this folder needs a new training. The residues are a hint where to look, not a measured binding site."""
+    def __init__(self, saved):
+        super().__init__(saved)
+        self.ontology = Ontology.from_obo(saved.folder / saved.config["ontology"])
+        self.store, system = make_system(self.run, self.ontology, saved.config["residue_dim"], saved.folder / "text")
+        system.student.load_state_dict(saved.weights)
+        self.student = system.student.eval().to(default_device())
+        self.store.update_phase_and_tokenize(saved.config["phase"])
+        self.encoder = saved.open_encoder()
 
-def predict_terms(
-    path,         # protein table or FASTA
-    run_dir,      # folder of a finished run
+@patch_to(TermPredictor)
+def predict(self,
+    table,        # protein_id, sequence
     top:int=10,   # terms for each protein
-) -> pd.DataFrame: # protein_id, rank, go_id, name, namespace, score (cosine / temperature), residues (where most attention is)
-    "Predict terms of proteins with a trained system."
-    run, ontology, student, store = load_student(run_dir)
-    table, records = read_proteins(path, empty_text="keep"), []
-    proteins = open_residues(run.encoder, dict(zip(table.protein_id, table.sequence)))
+):                # protein_id, rank, go_id, name, namespace, score (cosine / temperature), residues (where most attention is)
+    "Predict terms of proteins."
+    ontology, student, store, records = self.ontology, self.student, self.store, []
+    proteins = open_residues(self.encoder, dict(zip(table.protein_id, table.sequence)))
     seen = [row for row in range(len(ontology)) if row not in set(ontology.roots)]
     for id, score_T in zip(table.protein_id, score_proteins(student, store, proteins, table.protein_id.tolist(), seen)):
-        best = [seen[k] for k in np.argsort(-score_T, kind="stable")[:top]]
+        order = np.argsort(-score_T, kind="stable")[:top]
+        best = [seen[k] for k in order]
         looked = np.argsort(-attention_of(student, store, proteins, id, best), axis=1)[:, :5] + 1
         for k, (r, where) in enumerate(zip(best, looked.tolist())):
             records.append(dict(protein_id=id, rank=k + 1, go_id=ontology.ids[r], name=ontology.names[r], namespace=ontology.namespaces[r],
-                                score=float(np.sort(score_T)[::-1][k]), residues=" ".join(map(str, sorted(where)))))
+                                score=float(score_T[order[k]]), residues=" ".join(map(str, sorted(where)))))
     return pd.DataFrame(records)
+
+def load_student(
+    run_dir, # folder of a finished run
+) -> tuple:  # (GoRun, Ontology, Student, GoTextStore)
+    "Load the parts of a trained system."
+    found = load(run_dir)
+    return found.run, found.ontology, found.student, found.store
+
+def predict_terms(
+    path,          # protein table or FASTA
+    run_dir,       # folder of a finished run
+    top:int=10,    # terms for each protein
+) -> pd.DataFrame: # see `TermPredictor.predict`
+    "Predict terms of proteins in a file with a trained system."
+    return load(run_dir).predict(read_proteins(path, empty_text="keep"), top)

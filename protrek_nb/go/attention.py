@@ -8,18 +8,15 @@ __all__ = ['GoModelConfig', 'attention_logits', 'TermAttention', 'TermSide', 'Te
 # %% ../../nbs/go/attention.ipynb #c004
 import math
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from ..models.checkpoints import check_state, read_file
-from ..core import atomic_dir, patch_to, read_json, write_json
+from ..core import patch_to
 from ..models.batches import with_neighbours
 from ..losses import NO_SCORE, multi_positive, unit
-from ..models.published import CheckpointError
 
 # %% ../../nbs/go/attention.ipynb #c011
 @dataclass(frozen=True)
@@ -190,28 +187,3 @@ def mining_query(
     "Give each protein one vector to search terms with."
     weight_BT = weight_BT.float() + (weight_BT.sum(1, keepdim=True) == 0)
     return unit(torch.einsum("bt,btz->bz", weight_BT, protein_BTZ.detach().float()))
-
-# %% ../../nbs/go/attention.ipynb #c074
-@patch_to(GoModel)
-def save_pretrained(self,
-    folder,  # made, or replaced if it is there
-):
-    "Write config.json and model.safetensors."
-    from safetensors.torch import save_file
-    with atomic_dir(folder, replace=True) as temp:
-        write_json(temp / "config.json", asdict(self.config))
-        save_file({name: x.detach().cpu().contiguous() for name, x in self.state_dict().items()}, temp / "model.safetensors")
-
-@patch_to(GoModel, classmethod)
-def from_pretrained(cls,
-    folder,  # as save_pretrained wrote it
-):  # a GoModel in evaluation mode, on the CPU
-    "Read a model; CheckpointError or FileNotFoundError says what is wrong."
-    folder = Path(folder)
-    if not (folder / "config.json").is_file():
-        raise FileNotFoundError(f"{folder}: no config.json in it; give a folder that save_pretrained wrote")
-    try: model = cls(GoModelConfig(**read_json(folder / "config.json")))
-    except TypeError as e: raise CheckpointError(f"{folder / 'config.json'} is not that of a GoModel: {e}") from e
-    shapes = {name: x.shape for name, x in model.state_dict().items()}
-    model.load_state_dict(check_state(read_file(folder / "model.safetensors"), shapes, folder / "model.safetensors"))
-    return model.eval()

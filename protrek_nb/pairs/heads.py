@@ -8,15 +8,13 @@ __all__ = ['HEADS', 'WAVES', 'HeadConfig', 'hidden_layers', 'PairMLP', 'SiameseP
 
 # %% ../../nbs/pairs/heads.ipynb #c004
 import math
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ..models.batches import with_neighbours
-from ..core import atomic_path, patch_to, read_json, write_json
+from ..core import patch_to
 from ..losses import NO_SCORE, unit
 from .inputs import check_kinds, features
 
@@ -170,22 +168,6 @@ class PairClassifier(nn.Module):
         return self.part(a, b)
 
 # %% ../../nbs/pairs/heads.ipynb #c032
-@patch_to(PairClassifier)
-def save(self, folder): # made if need be
-    "Write head.json and head.safetensors."
-    folder = Path(folder)
-    weights = {name: x.contiguous() for name, x in self.state_dict().items()}
-    with atomic_path(folder / "head.safetensors") as temp: save_file(weights, temp)
-    write_json(folder / "head.json", asdict(self.sizes))
-
-@patch_to(PairClassifier, staticmethod)
-def load(folder): # written by `save`
-    "Read a classifier, ready to score."
-    config = read_json(Path(folder) / "head.json")
-    model = PairClassifier(HeadConfig(**config | dict(hidden=tuple(config["hidden"]))))
-    model.load_state_dict(load_file(Path(folder) / "head.safetensors"))
-    return model.eval()
-
 def swap_gap(
     model,  # PairClassifier
     a, b,   # as for its forward

@@ -205,17 +205,15 @@ def plot_learning(
 # %% ../../nbs/pairs/training.ipynb #c052
 def write_training(
     run_dir,              # RunDir
-    head,                 # PairClassifier
     history:pd.DataFrame, # of its training
     test:pd.DataFrame,    # pair table of the test split
     prob_N,               # probability of each of its rows
     threshold:float,      # pairs at or above it are called positive
 ):
-    "Write training_history.csv, loss.png, f1.png, learning_curves.png, test_predicted.csv, and the head."
+    "Write training_history.csv, loss.png, f1.png, learning_curves.png, test_predicted.csv and predictions.parquet."
     write_table(run_dir.path / "training_history.csv", history)
     for name, columns in dict(loss=("loss",), f1=("f1",), learning_curves=("loss", "f1", "auc")).items():
         with atomic_path(run_dir.path / f"{name}.png") as temp: plot_learning(history, columns).savefig(temp)
     predicted = test.drop(columns=["a_seq", "b_seq"], errors="ignore")
     predicted = predicted.assign(pred_prob=prob_N, pred_label=(np.asarray(prob_N) >= threshold).astype(int))
     for path in (run_dir.path / "test_predicted.csv", run_dir.predictions_path): write_table(path, predicted)
-    head.save(run_dir.path / "head")

@@ -1,0 +1,109 @@
+"""A trained system of any kind is loaded by one function, and predicts what was measured."""
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import helpers
+from protrek_nb import go, pairs
+from protrek_nb.core import RunDir, read_json
+from protrek_nb.go.system import score_proteins
+from protrek_nb.model import ProTrek
+from protrek_nb.saved import Predictor, load
+from protrek_nb.toy.isolates import load_isolates
+from protrek_nb.toy.terms import load_terms, toy_obo_path
+
+
+def twins_run(tiny_run, folder):
+    "A run on twins; what it predicts of the test pairs: the cosine of each sequence with its text."
+    run_dir = helpers.fit(tiny_run, folder)
+    kept = pd.read_parquet(run_dir.predictions_path).query("model == 'tuned' and kind == 'hard'")
+    table = pd.read_parquet(run_dir.path / "pairs.parquet").query("split == 'test'")
+    return run_dir, table[["anchor_seq", "anchor_text"]].set_axis(["sequence", "text"], axis=1), "cosine", kept.s_aa
+
+
+def go_run(tiny_run, folder):
+    "A run on terms; what its student, which is kept when it is measured, says of some proteins."
+    table, held = load_terms(), {}
+    table[table.family.isin(table.family.unique()[:40])].to_csv(folder / "proteins.csv", index=False)
+    run = go.GoRun(name="go", data=str(folder / "proteins.csv"), ontology=str(toy_obo_path()), epochs=1, replicates=2)
+    measure = go.measure_go
+    with helpers.runs_in(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(go, "measure_go", lambda *a: held.update(found=a[0], student=a[1], store=a[2]) or measure(*a))
+        run_dir = go.fit(run, report=helpers.quiet)
+    found, some = held["found"], held["found"].table.iloc[:5]
+    rows = [r for r in range(len(found.ontology)) if r not in set(found.ontology.roots)]
+    best_NT = -np.sort(-score_proteins(held["student"], held["store"], found.proteins, some.protein_id.tolist(), rows))[:, :10]
+    return run_dir, some[["protein_id", "sequence"]], "score", best_NT.ravel()
+
+
+def pairs_run(tiny_run, folder):
+    "A run on pairs; its probabilities of the test pairs."
+    isolates = load_isolates()
+    isolates[isolates.isolate_id.isin(isolates.isolate_id.unique()[:160])].to_csv(folder / "isolates.csv", index=False)
+    run = pairs.PairRun(name="pairs", data=str(folder / "isolates.csv"), head="mlp", epochs=1)
+    with helpers.runs_in(folder): run_dir = pairs.fit(run, report=helpers.quiet)
+    kept = pd.read_parquet(run_dir.predictions_path)
+    table = run.prepare(run.read()).table.query("split == 'test'")
+    assert table.a_id.tolist() == kept.a_id.tolist()
+    return run_dir, table, "pred_prob", kept.pred_prob
+
+
+RUNS = dict(twins=twins_run, go=go_run, pairs=pairs_run)
+
+
+@pytest.fixture(scope="module", params=RUNS)
+def trained(request, tiny_run, tmp_path_factory):
+    "(system, run folder, table, column, what the run itself predicted)"
+    return request.param, *RUNS[request.param](tiny_run, tmp_path_factory.mktemp(request.param))
+
+
+def test_what_is_loaded_is_what_was_measured(trained, tmp_path):
+    "The run folder, and a copy of its model alone in another place, give the predictions of the run."
+    system, run_dir, table, column, wanted = trained
+    found = load(run_dir.path)
+    assert isinstance(found, Predictor) and found.saved.system == system and found.run.name == read_json(run_dir.params_path)["params"]["name"]
+    predicted = found.predict(table)[column]
+    np.testing.assert_allclose(predicted, wanted, atol=1e-6)
+    copy = shutil.copytree(run_dir.path / "model", tmp_path / "elsewhere")
+    pd.testing.assert_series_equal(load(copy).predict(table)[column], predicted)
+    if system == "twins": assert ProTrek.from_pretrained(copy).get_text_repr(["a toxin"]).shape == (1, found.model.config.repr_dim)
+    assert found.thresholds or system == "go"
+
+
+def test_the_folder_has_a_card_that_others_may_read(trained):
+    "The card says how well the system did, with intervals, and how to load it; every file may be read by others."
+    system, run_dir, *_ = trained
+    card = (run_dir.path / "model" / "README.md").read_text()
+    for part in ("from protrek_nb.saved import load", "## Splits", "no sequence of one split has a relative", "## Limits"): assert part in card
+    assert "| auc | 0." in card if system == "pairs" else "[0." in card  # too few clusters for an interval
+    assert [p.name for p in (run_dir.path / "model").rglob("*") if p.stat().st_mode & 0o444 != 0o444] == []
+
+
+def test_damage_is_named(trained, tmp_path):
+    "One changed byte in any file, and any file that is missing, is an error that names the file."
+    system, run_dir, *_ = trained
+    folder = shutil.copytree(run_dir.path / "model", tmp_path / "model")
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        whole = path.read_bytes()
+        middle = len(whole) // 2
+        path.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1:])
+        with pytest.raises(ValueError, match="listed|changed" if path.name == "SHA256SUMS" else path.name): load(folder)
+        path.unlink()
+        with pytest.raises((FileNotFoundError, ValueError), match=path.name): load(folder)
+        path.write_bytes(whole)
+    load(folder)
+
+
+def test_what_cannot_be_loaded_says_why(trained, tmp_path):
+    "A folder that is not there, a run that was cut off, and an encoder with other weights."
+    system, run_dir, *_ = trained
+    with pytest.raises(FileNotFoundError, match="no such folder"): load(tmp_path / "nowhere")
+    cut = RunDir(shutil.copytree(run_dir.path, tmp_path / "cut"))
+    cut.metrics_path.unlink()
+    with pytest.raises(FileNotFoundError, match="is not finished"): load(cut.path)
+    if load(run_dir.path).saved.encoder is None: return
+    saved = load(run_dir.path).saved
+    saved.encoder["key"] = "another"
+    with pytest.raises(ValueError, match="other weights"): saved.open_encoder()
