@@ -14,7 +14,6 @@ import torch
 from torch import nn
 
 from ..models.batches import with_neighbours
-from ..core import patch_to
 from ..losses import NO_SCORE, unit
 from .inputs import check_kinds, features
 
