@@ -159,7 +159,7 @@ def summarise(
     averaged = over_seeds(long.dropna(subset=["value"])).drop(columns="split")
     single = long.drop_duplicates(["model", "metric"])[["model", "metric", "low", "high", "n"]]
     table = averaged.merge(single, on=["model", "metric"], suffixes=("", "_run"))
-    share = ~table["metric"].str.contains("margin|threshold")
+    share = ~table["metric"].str.contains("margin|threshold|smin|mcc|loss") # these may lie outside of 0 to 1
     for c in ("low", "high"): table[c] = table[c].where(table["seeds"] > 1, table[f"{c}_run"]).mask(share, lambda x: x.clip(0, 1))
     return table[columns]
 

@@ -10,7 +10,6 @@ __all__ = ['Words', 'Table', 'Picture', 'Section', 'MAIN', 'BARS', 'FILES', 'abs
 # %% ../../nbs/reporting/sections.ipynb #c003
 from collections import namedtuple
 
-import numpy as np
 import pandas as pd
 
 from ..core import read_json, read_table
