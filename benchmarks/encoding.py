@@ -59,14 +59,32 @@ def shapes_35m(vocab_size):
     return dict(sequence=esm, text=text)
 
 
+def plain_parts(configs):
+    "Make random encoders from plain transformers, with the names of the published file."
+    import torch
+    from transformers import BertConfig, BertModel, EsmConfig, EsmForMaskedLM
+    root = torch.nn.Module()
+    torch.manual_seed(0)
+    root.register_parameter("0", torch.nn.Parameter(torch.tensor(0.07)))
+    for number, (kind, config) in enumerate(configs.items(), start=1):
+        part = torch.nn.Module()
+        if kind == "text": part.model = BertModel(BertConfig(**config), add_pooling_layer=False)
+        else:
+            part.model = EsmForMaskedLM(EsmConfig(**config))
+            part.model.esm.contact_head = None
+        part.out = torch.nn.Linear(config["hidden_size"], 1024)
+        root.add_module(str(number), part)
+    return root.eval()
+
+
 def both_models(texts):
     "Build the plain parts, the library's model with the same weights, and plain tokenizers."
-    from protrek_nb.models.published import published_name, published_parts
+    from protrek_nb.models.published import published_name
     from protrek_nb.model import ProTrek, ProTrekConfig
     from protrek_nb.models.tokens import AA_VOCAB, bert_tokenizer, esm_tokenizer, wordpiece_vocab
     configs = shapes_35m(30522)
     tokenizers = dict(sequence=esm_tokenizer(AA_VOCAB), text=bert_tokenizer(wordpiece_vocab(texts[:300], 3000)))
-    parts = published_parts(configs, repr_dim=1024)
+    parts = plain_parts(configs)
     for number in "12": getattr(parts, number).model.set_attn_implementation("eager")
     model = ProTrek(ProTrekConfig(configs["sequence"], configs["text"], repr_dim=1024), tokenizers).eval()
     state = parts.state_dict()

@@ -33,14 +33,13 @@ def find_root(
     raise FileNotFoundError(f"no settings.ini of protrek_nb in {begin} or above, nor beside the installed package: "
                             "run from inside the project, or pass every folder explicitly")
 
-# %% ../nbs/core.ipynb #c013
+# %% ../nbs/core.ipynb #c015
 def project_path(
     *parts,  # names below the root
 ) -> Path:   # full path; it need not exist
     "Join `parts` to the project's root."
     return find_root().joinpath(*parts)
 
-# %% ../nbs/core.ipynb #c015
 def find_path(
     name,     # str or Path, as a person types it
 ) -> Path:    # where it is; `name` itself where it is nowhere
@@ -98,7 +97,7 @@ def hash_table(
         digest.update(text.encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
-# %% ../nbs/core.ipynb #c044
+# %% ../nbs/core.ipynb #c045
 def _explain_full(error, path):
     "Turn 'no space left' into an error that names the file and says what to do; return others as they are."
     if error.errno not in (errno.ENOSPC, getattr(errno, "EDQUOT", -1)): return error
@@ -117,7 +116,6 @@ def _temporary(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(f".tmp-{uuid.uuid4().hex[:12]}-{path.name}")
 
-# %% ../nbs/core.ipynb #c045
 @contextmanager
 def atomic_path(
     path,  # file to be written; its folder is made if need be
@@ -144,22 +142,18 @@ def atomic_dir(
     try:
         yield temp
         for p in (*temp.rglob("*"), temp): _fsync(p)
-        _swap_in(temp, path)
+        old = _temporary(path) if path.exists() else None
+        if old: os.replace(path, old)  # put back if the rename fails
+        try: os.replace(temp, path)
+        except OSError:
+            if old: os.replace(old, path)
+            raise
+        _fsync(path.parent)
+        if old: shutil.rmtree(old) if old.is_dir() else old.unlink()
     except OSError as e: raise _explain_full(e, path) from e
     finally: shutil.rmtree(temp, ignore_errors=True)
 
-def _swap_in(temp, path):
-    "Rename `temp` to `path`; what was there is moved aside first, removed after, and put back if the rename fails."
-    old = _temporary(path) if path.exists() else None
-    if old: os.replace(path, old)
-    try: os.replace(temp, path)
-    except OSError:
-        if old: os.replace(old, path)
-        raise
-    _fsync(path.parent)
-    if old: shutil.rmtree(old) if old.is_dir() else old.unlink()
-
-# %% ../nbs/core.ipynb #c061
+# %% ../nbs/core.ipynb #c062
 def _plain(value):
     "Turn a value into what JSON can hold."
     if dataclasses.is_dataclass(value) and not isinstance(value, type): value = dataclasses.asdict(value)
@@ -179,7 +173,6 @@ def write_json(
     text = json.dumps(_plain(obj), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     with atomic_path(path) as temp: temp.write_text(text, encoding="utf-8")
 
-# %% ../nbs/core.ipynb #c062
 def read_json(
     path,  # file to read
 ):         # what it holds
@@ -187,7 +180,7 @@ def read_json(
     try: return json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as e: raise ValueError(f"{path} is not JSON: {e}") from e
 
-# %% ../nbs/core.ipynb #c066
+# %% ../nbs/core.ipynb #c068
 def _table_kind(path):
     "Give (kind, gzipped) for a table's file name; ValueError if it is none of ours."
     name = Path(path).name.lower()
@@ -209,7 +202,6 @@ def write_table(
         text = df.to_csv(index=False, sep="\t" if kind == "tsv" else ",", lineterminator="\n").encode("utf-8")
         temp.write_bytes(gzip.compress(text, mtime=0) if gz else text)
 
-# %% ../nbs/core.ipynb #c068
 def read_table(
     path,             # a file written by `write_table`
 ) -> pd.DataFrame:    # the same table
@@ -220,7 +212,7 @@ def read_table(
     words = [c for c in df if not (pd.api.types.is_numeric_dtype(df[c]) or pd.api.types.is_bool_dtype(df[c]))]
     return df.fillna({c: "" for c in words})
 
-# %% ../nbs/core.ipynb #c072
+# %% ../nbs/core.ipynb #c073
 def _files_in(folder):
     "List the files below `folder` as sorted relative paths, without SHA256SUMS."
     found = (p.relative_to(folder).as_posix() for p in Path(folder).rglob("*") if p.is_file())
@@ -234,7 +226,6 @@ def write_sums(
     lines = [f"{sha256_file(folder/name)}  {name}\n" for name in _files_in(folder)]
     with atomic_path(folder/"SHA256SUMS") as temp: temp.write_text("".join(lines), encoding="utf-8")
 
-# %% ../nbs/core.ipynb #c073
 def verify_sums(
     folder,      # folder with a SHA256SUMS file
 ) -> list[str]:  # one sentence per problem; empty when all is well
@@ -350,15 +341,6 @@ def _fits(value, expected):
     if base is typing.Any or (base is not bool and type(value) is base) or (base is bool and type(value) is bool): return True, value
     return False, None
 
-# %% ../nbs/core.ipynb #c099
-def _refuse_unknown(cls, unknown, known, again):
-    "Raise TypeError for names that are not parameters."
-    near = {name: difflib.get_close_matches(name, known, n=1, cutoff=0.6) for name in unknown}
-    bad = [name for name in unknown if near[name] or not again]
-    if not bad: return
-    hints = ", ".join(f"{name} (did you mean {near[name][0]}?)" if near[name] else name for name in bad)
-    raise TypeError(f"{cls.__name__} has no parameter {hints}. Parameters: {', '.join(known)}")
-
 # %% ../nbs/core.ipynb #c100
 def parse_parameters(
     cls,              # a dataclass with a default for each field
@@ -368,7 +350,10 @@ def parse_parameters(
     hints = typing.get_type_hints(cls)
     known = [f.name for f in dataclasses.fields(cls) if f.init]
     given = _literals(namespace)
-    _refuse_unknown(cls, [n for n in given if n not in known], known, again=namespace.get("_guarded") is cls.__name__)
+    near = {name: difflib.get_close_matches(name, known, n=1, cutoff=0.6) for name in given if name not in known}
+    if bad := [name for name in near if near[name] or namespace.get("_guarded") is not cls.__name__]:
+        hints = ", ".join(f"{name} (did you mean {near[name][0]}?)" if near[name] else name for name in bad)
+        raise TypeError(f"{cls.__name__} has no parameter {hints}. Parameters: {', '.join(known)}")
     values = {}
     for name in [n for n in known if n in given]:
         fine, values[name] = _fits(given[name], hints[name])
@@ -390,7 +375,5 @@ def save_params(
         if other := [name for name in ("data_hash", "files") if before.get(name) != now[name]]:
             raise ValueError(f"{run_dir.path} began with other data ({', '.join(other)} in params.json differs): what was tested would be "
                              "trained on. Give back the data it began with, or start a new run")
-    values = dataclasses.asdict(params) if dataclasses.is_dataclass(params) else dict(params)
-    record = dict(params=values, data_hash=data_hash, environment=environment(), **extra)
-    write_json(run_dir.params_path, record)
+    write_json(run_dir.params_path, dict(params=params, data_hash=data_hash, environment=environment(), **extra))
     return read_json(run_dir.params_path)

@@ -29,12 +29,11 @@ from .models.tokens import (AA_VOCAB, FOLDSEEK_VOCAB, TowerTokenizer, bert_token
 _all_ = ["add_lora", "checkpoint_activations", "freeze", "load_adapter", "merge_lora", "save_adapter", "trainable_table", "wordpiece_vocab",
          "CheckpointError", "AA_VOCAB", "FOLDSEEK_VOCAB"]
 
-# %% ../nbs/02_model.ipynb #c008
+# %% ../nbs/02_model.ipynb #c009
 TOWERS = ("sequence", "text", "structure")
 
 def _sub(cls, config): return config if isinstance(config, PreTrainedConfig) else cls(**config)
 
-# %% ../nbs/02_model.ipynb #c009
 class ProTrekConfig(PreTrainedConfig):
     "Configuration of the three encoders and of what joins them."
     model_type = "protrek"
@@ -49,7 +48,7 @@ class ProTrekConfig(PreTrainedConfig):
         self.lora = kwargs.pop("lora", None)                  # entries of `add_lora`
         super().__init__(**kwargs)
 
-# %% ../nbs/02_model.ipynb #c013
+# %% ../nbs/02_model.ipynb #c015
 class Tower(nn.Module):
     "One encoder and its way into the joint space."
     def __init__(self, config, repr_dim, lm_head=False):
@@ -69,16 +68,14 @@ class Tower(nn.Module):
         state_BLH = self.encoder(input_ids=ids_BL, attention_mask=mask_BL).last_hidden_state
         return F.normalize(self.out(state_BLH[:, 0]).float(), dim=-1)
 
-# %% ../nbs/02_model.ipynb #c015
-@patch_to(Tower)
-def _apply(self, fn, recurse=True):
-    "Move or cast the tower; rotary frequencies move, and keep their precision."
-    before = {n: b for n, b in self.named_buffers() if is_frequency(n)}
-    super(Tower, self)._apply(fn, recurse)
-    for name, value in before.items():
-        owner, _, leaf = name.rpartition(".")
-        setattr(self.get_submodule(owner), leaf, value.to(self.get_buffer(name).device))
-    return self
+    def _apply(self, fn, recurse=True):
+        "Move or cast the tower; rotary frequencies move, and keep their precision."
+        before = {n: b for n, b in self.named_buffers() if is_frequency(n)}
+        super(Tower, self)._apply(fn, recurse)
+        for name, value in before.items():
+            owner, _, leaf = name.rpartition(".")
+            setattr(self.get_submodule(owner), leaf, value.to(self.get_buffer(name).device))
+        return self
 
 # %% ../nbs/02_model.ipynb #c021
 class ProTrek(PreTrainedModel):
@@ -103,7 +100,7 @@ class ProTrek(PreTrainedModel):
 
     def get_input_embeddings(self): return self.sequence.encoder.get_input_embeddings()
 
-# %% ../nbs/02_model.ipynb #c023
+# %% ../nbs/02_model.ipynb #c024
 def _limit(config, kind):
     "Give the largest number of tokens of an input, special ones included, or None."
     sub = getattr(config, f"{kind}_config")
@@ -117,7 +114,6 @@ def set_tokenizers(self, tokenizers):
     "Give the model its tokenizers: {tower: tokenizer}."
     self.tokens = {kind: TowerTokenizer(kind, t, _limit(self.config, kind)) for kind, t in tokenizers.items() if kind in self.towers}
 
-# %% ../nbs/02_model.ipynb #c024
 def _set_max_length(self, residues):
     "Cut proteins and structures after `residues` residues, or never if None; counts start again."
     if residues is not None and residues < 1: raise ValueError(f"max_length={residues}: at least one residue, or None for no limit")
@@ -169,20 +165,15 @@ def encode(
         trained = torch.is_grad_enabled() and any(p.requires_grad for p in tower.parameters())
         return torch.zeros(0, self.config.repr_dim, device=self.device, requires_grad=trained)
     ids, pad = self.tokens[kind](row_of), self.tokens[kind].pad
-    plan = plan_batches([len(i) for i in ids], *self._batching())
+    budget, overhead = batch_limits(self.device)
+    overhead = overhead if self.batch_overhead is None else self.batch_overhead
+    plan = plan_batches([len(i) for i in ids], self.token_budget or budget, overhead)
     vec_UD = torch.cat([tower(*pad_rows([ids[i] for i in batch], pad, self.device)) for batch in plan])
     place = torch.empty(len(ids), dtype=torch.long)
     place[torch.tensor([i for batch in plan for i in batch])] = torch.arange(len(ids))
     return vec_UD.index_select(0, place[[row_of[s] for s in strings]].to(vec_UD.device))
 
-# %% ../nbs/02_model.ipynb #c033
-@patch_to(ProTrek)
-def _batching(self):
-    "Give the tokens of a batch and the cost of one more batch, in tokens."
-    budget, overhead = batch_limits(self.device)
-    return self.token_budget or budget, overhead if self.batch_overhead is None else self.batch_overhead
-
-# %% ../nbs/02_model.ipynb #c036
+# %% ../nbs/02_model.ipynb #c037
 def default_device() -> torch.device: # the GPU of this process, or the CPU
     "Say where a run computes."
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -199,7 +190,6 @@ def evaluating(
     finally:
         for part, mode in modes: part.training = mode
 
-# %% ../nbs/02_model.ipynb #c037
 @patch_to(ProTrek)
 def _get_repr(self, kind, strings):
     with evaluating(self): return self.encode(kind, strings)
@@ -265,14 +255,13 @@ def save_pretrained(
     with quiet(): super(ProTrek, self).save_pretrained(save_directory, **kwargs)
     for kind, tokens in self.tokens.items(): tokens.tokenizer.save_pretrained(Path(save_directory)/f"tokenizer_{kind}")
 
-# %% ../nbs/02_model.ipynb #c062
+# %% ../nbs/02_model.ipynb #c063
 def _read_weights(folder):
     "Read the safetensors of a folder, in one file or several."
     index = Path(folder)/"model.safetensors.index.json"
     files = sorted(set(read_json(index)["weight_map"].values())) if index.is_file() else ["model.safetensors"]
     return {name: tensor for file in files for name, tensor in unwrap(read_file(Path(folder)/file)).items()}
 
-# %% ../nbs/02_model.ipynb #c063
 @patch_to(ProTrek, classmethod)
 def _load_folder(
     cls,
@@ -292,7 +281,7 @@ def _load_folder(
         if name != "temperature": weight.data = weight.data.to(dtype)
     return model.eval()
 
-# %% ../nbs/02_model.ipynb #c065
+# %% ../nbs/02_model.ipynb #c069
 def _shapes(entries):
     "Give the name and shape of each weight of a configuration."
     with torch.device("meta"), no_init_weights(): model = ProTrek(ProTrekConfig(**{k: v for k, v in entries.items() if k != "model_type"}))
@@ -306,7 +295,6 @@ def _base_of(file, base, **hub):
     raise CheckpointError(f"{file} holds weights only, and no configurations lie beside it: give the folder of the model that it was made "
                           "from, as in from_pretrained(file, base='weights/ProTrek_35M')")
 
-# %% ../nbs/02_model.ipynb #c067
 def _folder_of(path_or_repo, base=None, cache_dir=None, sha256=None, **hub):
     "Turn a folder, file or hub name into a folder in our format; convert if need be."
     folder, file = locate(path_or_repo, **hub)
@@ -316,7 +304,6 @@ def _folder_of(path_or_repo, base=None, cache_dir=None, sha256=None, **hub):
     if folder is not None and is_own(folder): return folder
     return convert(file, folder or _base_of(file, base, **hub), _shapes, cache_dir)
 
-# %% ../nbs/02_model.ipynb #c069
 @patch_to(ProTrek, classmethod)
 def from_pretrained(
     cls,

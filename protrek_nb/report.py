@@ -18,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 
 from .core import atomic_dir, project_path, write_table
-from .reporting.findings import answer_words, certificate_words, gather
+from .reporting.findings import Findings, answer_words, certificate_words, gather
 from .reporting.folders import SYSTEMS, list_runs
 from .reporting.sections import Picture, Section, Table, Words, finding_title, interval_words, main_table
 from .reporting.systems import make_sections
@@ -29,9 +29,7 @@ def markdown_cell(value):
     return str(value).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")
 
 
-def markdown_block(
-    block,   # Words, Table or Picture
-) -> str:
+def markdown_block(block: Words | Table | Picture) -> str:
     "Dress a block in Markdown."
     if isinstance(block, Words): return markdown_cell(block.text)
     caption = markdown_cell(block.caption)
@@ -77,11 +75,9 @@ th { border-bottom: 2px solid #999; } td { min-width: 3rem; }
 {% endif %}{% endfor %}{% endfor %}</body></html>
 """
 
-# %% ../nbs/07_report.ipynb #c012
-def png(
-    figure,   # matplotlib figure
-) -> bytes:   # the same figure gives the same bytes
-    "Draw a figure as PNG."
+
+def png(figure) -> bytes:  # the same figure gives the same bytes
+    "Draw a matplotlib figure as PNG."
     out = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a script that the font lacks; tables and page have the text in full
@@ -132,9 +128,7 @@ def build(
     return Report(folder, folder / "report.html", folder / "report.md", found)
 
 # %% ../nbs/07_report.ipynb #c018
-def numbered(
-    sections: list,  # `Section`s in their order
-) -> list:           # the same, with pictures called `1_accuracy`, `2_twin`, ...
+def numbered(sections: list) -> list:  # the same, with pictures called `1_accuracy`, `2_twin`, ...
     "Number pictures by their place in the report, so that a file browser lists them in the order of the page."
     place = count(1)
     name = lambda block: block._replace(name=f"{next(place)}_{block.name}") if isinstance(block, Picture) else block
@@ -144,21 +138,18 @@ def numbered(
 def write_report(folder, title, sections, found):
     "Write figures, tables and both pages into an empty folder."
     blocks = [block for section in sections for block in section.blocks]
-    images = {block.name: png(block.figure) for block in blocks if isinstance(block, Picture)}
     for sub in ("figures", "tables"): (folder / sub).mkdir()
-    for block_name, data in images.items(): (folder / "figures" / f"{block_name}.png").write_bytes(data)
-    for block in blocks:
-        if isinstance(block, Table): write_table(folder / "tables" / f"{block.name}.csv", block.frame)
-    write_table(folder / "tables" / "all_metrics.csv", found.long)
-    write_table(folder / "tables" / "all_changes.csv", found.gains)
+    images = {block.name: png(block.figure) for block in blocks if isinstance(block, Picture)}
+    for name, data in images.items(): (folder / "figures" / f"{name}.png").write_bytes(data)
+    tables = {block.name: block.frame for block in blocks if isinstance(block, Table)}
+    for name, frame in (tables | dict(all_metrics=found.long, all_changes=found.gains)).items():
+        write_table(folder / "tables" / f"{name}.csv", frame)
     (folder / "report.md").write_text(to_markdown(title, sections), encoding="utf-8")
     (folder / "report.html").write_text(to_html(title, sections, images), encoding="utf-8")
 
 # %% ../nbs/07_report.ipynb #c034
-def newest_run(
-    runs_dir=None,  # folder of run folders; None: the project's
-) -> Path:          # the run that finished last, of any system
-    "Find the newest finished run; FileNotFoundError where there is none, with what has begun and what is unknown."
+def newest_run(runs_dir=None) -> Path:  # the run that finished last, of any system
+    "Find the newest run in a folder (None: the project's); FileNotFoundError where none has finished says what has begun and is unknown."
     runs_dir = project_path("reports", "runs") if runs_dir is None else Path(runs_dir)
     listed = list_runs(runs_dir)
     if listed["finished"].any(): return runs_dir / listed[listed["finished"]]["name"].iloc[-1]
@@ -167,9 +158,7 @@ def newest_run(
     raise FileNotFoundError(f"no finished run under {runs_dir}: train one with `make train`{begun}{unknown_words(listed)}")
 
 
-def unknown_words(
-    listed: pd.DataFrame,  # from `list_runs`
-) -> str:                  # empty where there is none
+def unknown_words(listed: pd.DataFrame) -> str:  # of `list_runs`; empty where there is none
     "Name the folders that are no run of ours."
     unknown = ", ".join(listed[listed["system"].isna()]["name"])
     return f"; left alone, no run of {', '.join(SYSTEMS)}: {unknown}" if unknown else ""
@@ -180,19 +169,15 @@ SHORT = {"twins one_way": "twins, one text", "twins group": "twins, both texts",
          "retrieval component text_to_protein hit_at_1": "text to protein, 1st hit"}
 
 
-def short_table(
-    found,   # `Findings` of runs on twins
-) -> str:    # lines of about 100 letters for three models
-    "Set the main measures of all models side by side, as plain text."
+def short_table(found: Findings) -> str:  # lines of about 100 letters for three models
+    "Set the main measures of all models of runs on twins side by side, as plain text."
     shown = [m for m in SHORT if m in set(found.summary["metric"])]
     table = main_table(found, shown)
     if not len(table): return "no measures in the run folder"
     return table[[*found.models]].set_index(pd.Index([SHORT[m] for m in shown])).to_string()
 
 
-def describe(
-    report,  # from `build`
-) -> str:
+def describe(report: Report) -> str:
     "Say in plain text what was found and where it lies."
     found, fold = report.findings, lambda text: textwrap.fill(text, 100)
     said = [short_table(found)] if found.system == "twins" else map(fold, answer_words(found))

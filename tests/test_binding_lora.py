@@ -12,6 +12,7 @@ import helpers
 from protrek_nb import binding
 from protrek_nb.models import encoders
 from protrek_nb.binding.model import BindingModel
+from protrek_nb.core import read_json
 from protrek_nb.binding.training import train_binding
 from protrek_nb.core import RunDir
 from protrek_nb.binding.chains import toy_chains
@@ -37,7 +38,7 @@ def test_one_adapter_for_each_ion_from_files_to_predictions(tmp_path):
     run = binding.BindingRun(name="adapters", data=str(tmp_path), ion="ZN+CA", shared=False, lora_rank=4, spare_class=True, epochs=1, mlm_epochs=1, num_variants=2, folds=2, batch_size=4)
     with helpers.runs_in(tmp_path): run_dir = binding.fit(run, report=helpers.quiet)
     fold = run_dir.path / "fold_1"
-    assert {p.name for p in (fold / "adapter").iterdir() if p.is_dir()} == {"ZN", "CA"}
+    assert {p.name for p in (fold / "model" / "adapters").iterdir() if p.is_dir()} == {"ZN", "CA"}
     log = (run_dir.log_path).read_text()
     assert "no alignments were asked for" in log and "fold 1" in log and "fold 2" in log
     assert set(pd.read_parquet(run_dir.predictions_path).question) == {"out of fold", "test"}
@@ -45,9 +46,14 @@ def test_one_adapter_for_each_ion_from_files_to_predictions(tmp_path):
     (tmp_path / "one.fasta").write_text(f">x\n{chain.sequence}\n")
     found = binding.predict_sites(tmp_path / "one.fasta", run_dir.path)
     assert set(found.ion) == {"ZN", "CA"} and len(found) == 2 * len(chain.sequence) and found.probability.between(0, 1).all()
-    with pytest.warns(UserWarning, match="called from a probability of 0.5"):
-        BindingModel.from_pretrained(fold).save_pretrained(tmp_path / "alone")
-        alone = binding.predict_sites(tmp_path / "one.fasta", tmp_path / "alone")
+    BindingModel.from_pretrained(fold).save_pretrained(tmp_path / "alone")
+    for path in (fold, tmp_path / "alone"): assert binding.load_thresholds(path) == read_json(fold / "model" / "saved.json")["thresholds"] != {}
+    alone = binding.predict_sites(tmp_path / "one.fasta", tmp_path / "alone")
+    assert (alone.call == (alone.probability >= alone.ion.map(binding.load_thresholds(fold)))).all()
+    model = BindingModel.from_pretrained(fold)
+    model.thresholds = {}
+    model.save_pretrained(tmp_path / "alone")
+    with pytest.warns(UserWarning, match="called from a probability of 0.5"): alone = binding.predict_sites(tmp_path / "one.fasta", tmp_path / "alone")
     assert (alone.call == (alone.probability >= 0.5)).all()
     (tmp_path / "CA" / "CA_test.txt").write_text(f">{chain.chain_id}\n{chain.sequence}\n{chain.labels}\n")
     with helpers.runs_in(tmp_path), pytest.raises(ValueError, match="began with other data"): binding.fit(replace(run, resume=str(run_dir.path)), report=helpers.quiet)

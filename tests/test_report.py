@@ -20,7 +20,8 @@ HISTORY = dict(go=dict(epoch=[1.0, 2.0], train_loss=[4.3, 4.0], macro_aupr=[.1, 
                binding=dict(epoch=[1.0, 1.0], train_loss=[3.4, 3.3], auprc=[.4, .5], hra=[.1, .1], score=[.1, .1], fold=[1, 2]))
 OWN = dict(go="system", pairs="head", binding="prototypes")
 METRICS = dict(
-    go=dict(questions=[record(m, "macro_aupr", v, question="unseen proteins", proteins=300, terms=100) for m, v in (("system", .4), ("naive", .1))], namespaces=[]),
+    go=dict(questions=[record(m, "macro_aupr", v, question="unseen proteins", proteins=300, terms=100) for m, v in (("system", .4), ("naive", .1))] +
+            [record(m, "smin", v, question="unseen proteins", proteins=300, terms=100) for m, v in (("system", 11.6), ("naive", 12.6))], namespaces=[]),
     pairs=dict(judged=[record(m, "auc", v, threshold=None, n=500) for m, v in (("head", .7), ("majority", .5))], test=dict(auc=.7), threshold=.5),
     binding=dict(sites=[record(m, "auprc", v, question="test", ion="ZN", residues=9000, sites=400, random=.02) for m, v in
                         (("prototypes", .4), ("one-hot window", .3), ("difference", .1))], decoys={}))
@@ -46,6 +47,7 @@ def test_a_report_of_each_system(tmp_path, system):
     assert OWN[system] in first and "best that it has to beat" in first and "[" in first
     for title in ("The splits", "The course of training", "How it was made"): assert f"## {title}" in text
     assert "The splits are clean" in text and "| metrics.json |" in text and str(tmp_path) not in text
+    if system == "go": assert "11.600 [11.550, 11.650]" in text, "only shares are cut at 0 and 1"
     assert {p.name for p in (report.folder / "figures").iterdir()} == {"1_accuracy.png", "2_history.png"}
     assert OWN[system] in describe(report) and max(map(len, describe(report).replace(str(tmp_path), "").splitlines())) <= 100
 

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 import helpers
-from protrek_nb import go, pairs
+from protrek_nb import binding, go, pairs
+from protrek_nb.binding.chains import toy_chains
 from protrek_nb.core import RunDir, read_json
 from protrek_nb.go.system import score_proteins
 from protrek_nb.model import ProTrek
@@ -50,7 +51,18 @@ def pairs_run(tiny_run, folder):
     return run_dir, table, "pred_prob", kept.pred_prob
 
 
-RUNS = dict(twins=twins_run, go=go_run, pairs=pairs_run)
+def binding_run(tiny_run, folder):
+    "A run on zinc sites; its probabilities for the residues of the test chains, the mean of two folds."
+    zinc = toy_chains().query("ion == 'ZN'")
+    zinc = zinc[zinc.family.isin(zinc.family.unique()[:12])].groupby("family").head(3)
+    (folder / "ZN.txt").write_text("".join(f">{c.chain_id}\n{c.sequence}\n{c.labels}\n" for c in zinc.itertuples()))
+    run = binding.BindingRun(name="binding", data=str(folder / "ZN.txt"), epochs=1, mlm_epochs=0, num_variants=1, folds=2, batch_size=8)
+    with helpers.runs_in(folder): run_dir = binding.fit(run, report=helpers.quiet)
+    kept = pd.read_parquet(run_dir.predictions_path).query("question == 'test'")
+    return run_dir, zinc.set_index("chain_id").loc[kept.chain_id.unique()].reset_index(), "probability", kept.probability
+
+
+RUNS = dict(twins=twins_run, go=go_run, pairs=pairs_run, binding=binding_run)
 
 
 @pytest.fixture(scope="module", params=RUNS)

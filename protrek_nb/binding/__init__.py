@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['MODELS', 'DECISIONS', 'LONGEST', 'BindingData', 'read_chains', 'load_binding', 'with_contexts', 'alignments',
-           'count_contexts', 'judge_residues', 'judge_decoys', 'load_models', 'load_thresholds', 'read_fasta',
-           'predict_sites', 'BindingRun', 'fit', 'read_three_line', 'aligned_views', 'prototype_loss', 'BindingModel',
-           'high_recall_area']
+           'count_contexts', 'judge_residues', 'judge_decoys', 'link', 'SitePredictor', 'read_fasta', 'load_models',
+           'load_thresholds', 'predict_sites', 'BindingRun', 'fit', 'read_three_line', 'aligned_views',
+           'prototype_loss', 'BindingModel', 'high_recall_area']
 
 # %% ../../nbs/10_binding.ipynb #c005
+import os
+import shutil
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -22,15 +24,16 @@ from .training import BindingRun, predict_chains
 from ..splits.certificate import certify, cross_search
 from ..splits.components import components
 from .chains import ion_files, positions_of, read_chain_file, read_ions, read_three_line, toy_chains, without_neighbours
-from ..core import find_path, hash_table, parse_parameters, patch_to, read_json, sha256_file, shared_data, write_json, write_table
-from .folds import (assign_folds, check_positives, check_splits, deal_chains, global_thresholds, long_table, read_thresholds,
-                                      run_fold, write_oof, write_thresholds)
+from ..core import find_path, hash_table, parse_parameters, patch_to, read_json, sha256_file, shared_data, write_table
+from .folds import (assign_folds, check_positives, check_splits, deal_chains, global_thresholds, long_table, run_fold,
+                                      write_oof, write_thresholds)
 from ..model import default_device
 from .baseline import window_by_ion
 from .prototypes import prototype_loss
 from ..metrics.residues import area_gain, high_recall_area, site_table
 from ..data.tables import read_proteins
 from ..runs import fit
+from ..saved import Predictor, Saved, load, save_system
 from ..models.views import aligned_views, draw_context, read_a3m, with_context
 
 # %% ../../nbs/10_binding.ipynb #c006
@@ -180,18 +183,19 @@ def judge_decoys(
 
 # %% ../../nbs/10_binding.ipynb #c031
 @patch_to(BindingRun)
-def train(self, found, run_dir, say): # (folder with the models of the folds, residues of all folds)
+def train(self, found, run_dir, say): # (models of the folds, residues of all folds)
     "Train a model for each fold, and predict the chains that it has not seen."
     parts = [run_fold(fold, found.train, self, run_dir, say) for fold in range(1, self.folds + 1)]
-    return run_dir, pd.concat(parts, ignore_index=True)
+    models = [BindingModel.from_pretrained(run_dir.path / f"fold_{fold}").to(default_device()) for fold in range(1, self.folds + 1)]
+    return models, pd.concat(parts, ignore_index=True)
 
 @patch_to(BindingRun)
 def evaluate(self, found, trained): # (residues of all folds, and of the test with its predictions; what metrics.json holds)
     "Predict the test chains with all folds and with the baseline, and measure."
-    (run_dir, oof), test = trained, found.test
+    (models, oof), test = trained, found.test
     parts = {"out of fold": oof}
     if len(test):
-        means = [np.mean(p, 0) for p in zip(*(predict_chains(model, test) for model in load_models(run_dir.path)))]
+        means = [np.mean(p, 0) for p in zip(*(predict_chains(model, test) for model in models))]
         long, limits = long_table(test, probability=means, baseline=window_by_ion(found.train, test)), global_thresholds(oof)
         parts["test"] = long.assign(threshold=long.ion.map({ion: limit["threshold"] for ion, limit in limits.items()}))
     chains = pd.concat([found.train, test])
@@ -200,69 +204,78 @@ def evaluate(self, found, trained): # (residues of all folds, and of the test wi
     return parts, dict(sites=sites.to_dict("records"), decoys=decoys)
 
 # %% ../../nbs/10_binding.ipynb #c032
+def link(source, target):
+    "Give a file a second name, or copy it where that cannot be."
+    try: os.link(source, target)
+    except OSError: shutil.copyfile(source, target)
+
 @patch_to(BindingRun)
 def save(self, run_dir, found, trained, results):
-    "Write what the folds say together, and what the test says: the predictions first, then what is measured on them."
-    (_, oof), (parts, metrics) = trained, results
+    "Write what the folds say together, and what the test says: the predictions first, then the models, then what is measured."
+    (_, oof), (parts, metrics), folds = trained, results, [f"fold_{k}" for k in range(1, self.folds + 1)]
+    chosen = global_thresholds(oof)
     write_oof(run_dir.path / "oof_preds.npz", oof)
-    write_thresholds(run_dir.path / "global_thresholds.yaml", global_thresholds(oof))
-    histories = [pd.read_csv(run_dir.path / f"fold_{k}" / "history.csv").assign(fold=k) for k in range(1, self.folds + 1)]
+    write_thresholds(run_dir.path / "global_thresholds.yaml", chosen)
+    histories = [pd.read_csv(run_dir.path / fold / "history.csv").assign(fold=k) for k, fold in enumerate(folds, 1)]
     write_table(run_dir.history_path, pd.concat(histories, ignore_index=True))
     tables = [part.assign(question=question) for question, part in parts.items()]
     write_table(run_dir.predictions_path, pd.concat(tables, ignore_index=True))
-    write_json(run_dir.metrics_path, metrics)
+    def more(folder):
+        for fold in folds: shutil.copytree(run_dir.path / fold / "model", folder / fold, copy_function=link)
+    thresholds = {ion: limit["threshold"] for ion, limit in chosen.items()}
+    save_system(run_dir, Saved("binding", asdict(self), dict(folds=folds), thresholds=thresholds), metrics, more)
 
 # %% ../../nbs/10_binding.ipynb #c034
-def load_models(
-    model_dir, # a fold's folder, a run's folder, or what BindingModel.save_pretrained wrote
-) -> list:     # of BindingModel
-    "Read one model or all folds of a run; FileNotFoundError where there is none."
-    path = find_path(str(model_dir))
-    folders = [path] if (path / "binding.json").is_file() else sorted(p.parent for p in path.glob("fold_*/binding.json"))
-    if not folders:
-        raise FileNotFoundError(f"{model_dir} holds neither binding.json nor fold_1/binding.json: "
-                                "give the folder of a finished run, or of one of its folds")
-    return [BindingModel.from_pretrained(folder).to(default_device()) for folder in folders]
-
-def load_thresholds(model_dir) -> dict: # ion -> threshold
-    "Read the thresholds of a fold or of a run."
-    path = find_path(str(model_dir))
-    if (path / "thresholds.json").is_file(): return read_json(path / "thresholds.json")
-    if (path / "binding.json").is_file():
-        warnings.warn(f"{model_dir} is a model without thresholds: residues are called from a probability of 0.5")
-        return dict.fromkeys(read_json(path / "binding.json")["ions"], 0.5)
-    if not (path / "global_thresholds.yaml").is_file():
-        raise FileNotFoundError(f"{model_dir} has no thresholds.json and no global_thresholds.yaml: resume the run, so that it ends")
-    return {ion: limit["threshold"] for ion, limit in read_thresholds(path / "global_thresholds.yaml").items()}
-
-# %% ../../nbs/10_binding.ipynb #c035
 LONGEST = 2048
 
+class SitePredictor(Predictor):
+    "Says which residues of a chain bind a metal ion: a language model with two prototypes for each ion, the mean of all folds."
+    run_class, records, own = BindingRun, ("sites",), "prototypes"
+    limits = """A score ranks residues and is not calibrated: 0.4 does not mean that four residues in ten bind. Thresholds were chosen
+    out of fold. Only the ions of the training are known."""
+    def __init__(self, saved):
+        super().__init__(saved)
+        folders = [saved.folder / fold for fold in saved.config.get("folds", ["."])]
+        self.models = [BindingModel.from_pretrained(folder, verify=False).to(default_device()) for folder in folders]
+        if self.thresholds: return
+        warnings.warn(f"{saved.folder} is a model without thresholds: residues are called from a probability of 0.5")
+        self.thresholds = dict.fromkeys(self.models[0].ions, 0.5)
+
+@patch_to(SitePredictor)
+def predict(self,
+    table, # protein_id or chain_id, sequence
+):         # chain_id, ion, position (from 1), residue, probability, call
+    "Predict binding residues, for each ion that the model knows; ValueError for a chain that is too long."
+    ids, strings, out = table["protein_id" if "protein_id" in table else "chain_id"], table.sequence.tolist(), []
+    for id, s in zip(ids, strings):
+        if len(s) > LONGEST: raise ValueError(f"{id} has {len(s)} residues, and at most {LONGEST} are read at once: "
+                                              "cut it into domains, and give each as a chain")
+    for ion in self.models[0].ions:
+        means = [np.mean(p, 0) for p in zip(*(model.predict(strings, ion) for model in self.models))]
+        for id, s, p_L in zip(ids, strings, means):
+            chain = dict(chain_id=id, ion=ion, position=np.arange(1, len(s) + 1), residue=list(s), probability=p_L)
+            out.append(pd.DataFrame(dict(chain, call=p_L >= self.thresholds[ion])))
+    return pd.concat(out, ignore_index=True)
+
+# %% ../../nbs/10_binding.ipynb #c035
 def read_fasta(
     fasta, # FASTA file, or a table that `tables.read_proteins` reads
 ) -> pd.DataFrame: # protein_id, sequence
-    "Read chains to predict; warns of records that cannot be read, ValueError for a chain that is too long, or where none is left."
+    "Read chains to predict; warns of records that cannot be read, ValueError where none is left."
     table = read_proteins(fasta, empty_text="keep")
     if bad := table.attrs["rejected"]:
         shown = "; ".join(f"line {r['row']} ({r['value']}): {r['reason']}" for r in bad[:3])
         warnings.warn(f"{fasta}: {len(bad)} of {table.attrs['counts']['read']} records cannot be read and are not predicted: "
                       f"{shown}{'; ...' if len(bad) > 3 else ''}")
     if not len(table): raise ValueError(f"{fasta}: no chain to predict")
-    for row in table[table.sequence.str.len() > LONGEST].itertuples():
-        raise ValueError(f"{fasta}: {row.protein_id} has {len(row.sequence)} residues, and at most {LONGEST} are read at once: "
-                         "cut it into domains, and give each as a chain")
     return table
+
+def load_models(model_dir): "Load the models of a run or of a fold."; return load(model_dir).models
+def load_thresholds(model_dir): "Read the thresholds of a run or of a fold: ion -> threshold."; return Saved.read(model_dir).thresholds
 
 def predict_sites(
     fasta,     # FASTA file, or a table with ids and sequences
     model_dir, # folder of a run (the mean of its folds), of one fold, or what BindingModel.save_pretrained wrote
-) -> pd.DataFrame: # chain_id, ion, position (from 1), residue, probability, call
-    "Predict the binding residues of new chains, for each ion that the model knows."
-    models, limits, table = load_models(model_dir), load_thresholds(model_dir), read_fasta(fasta)
-    strings, out = table.sequence.tolist(), []
-    for ion in models[0].ions:
-        means = [np.mean(p, 0) for p in zip(*(model.predict(strings, ion) for model in models))]
-        for id, s, p_L in zip(table.protein_id, strings, means):
-            chain = dict(chain_id=id, ion=ion, position=np.arange(1, len(s) + 1), residue=list(s), probability=p_L, call=p_L >= limits[ion])
-            out.append(pd.DataFrame(chain))
-    return pd.concat(out, ignore_index=True)
+) -> pd.DataFrame: # see `SitePredictor.predict`
+    "Predict the binding residues of new chains in a file, for each ion that the model knows."
+    return load(model_dir).predict(read_fasta(fasta))

@@ -5,19 +5,18 @@
 # %% auto #0
 __all__ = ['CHOOSERS', 'deal_chains', 'check_positives', 'assign_folds', 'inner_split', 'check_splits', 'choose_thresholds',
            'long_table', 'run_fold', 'save_fold', 'plot_fold', 'write_oof', 'read_oof', 'global_thresholds',
-           'write_thresholds', 'read_thresholds']
+           'write_thresholds']
 
 # %% ../../nbs/binding/folds.ipynb #c004
 import shutil
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
 import yaml
 
 from .training import BindingRun, predict_chains, train_binding
-from ..core import RunDir, atomic_path, write_json, write_table
+from ..core import RunDir, atomic_path, write_table
 from ..reporting.figures import new_figure, styled
 from .baseline import window_by_ion
 from ..metrics.residues import best_site_threshold, decision_rates
@@ -121,23 +120,22 @@ def run_fold(
     if folder.predictions_path.exists(): say(f"fold {fold} is complete"); return pd.read_parquet(folder.predictions_path)
     train, valid, reported = inner_split(table, fold, run.seed)
     model = train_binding(train, valid, replace(run, seed=run.seed + fold), folder, lambda line: say(f"fold {fold}  {line}"))
-    thresholds, predicted = choose_thresholds(valid, predict_chains(model, valid)), predict_chains(model, reported)
+    model.thresholds, model.run = choose_thresholds(valid, predict_chains(model, valid)), asdict(run)
+    predicted = predict_chains(model, reported)
     if is_first_process():
         out = long_table(reported, probability=predicted, baseline=window_by_ion(pd.concat([train, valid]), reported)).assign(fold=fold)
-        save_fold(folder, model, thresholds, out.assign(threshold=out.ion.map(thresholds)))
+        save_fold(folder, model, out.assign(threshold=out.ion.map(model.thresholds)))
     wait_for_all()
     return pd.read_parquet(folder.predictions_path)
 
 # %% ../../nbs/binding/folds.ipynb #c027
 def save_fold(
     folder:RunDir,      # of the fold, with its history
-    model,              # BindingModel
-    thresholds:dict,    # of each ion
+    model,              # BindingModel, with its thresholds
     out:pd.DataFrame,   # residues of the fold
 ):
-    "Write a fold: the thresholds before the model that needs them, the predictions last, for they say that the fold is complete."
-    write_json(folder.path / "thresholds.json", thresholds)
-    model.save_pretrained(folder.path)
+    "Write a fold: the predictions last, for they say that the fold is complete."
+    model.save_pretrained(folder.path / "model")
     (folder.path / "plots").mkdir(exist_ok=True)
     plot_fold(pd.read_csv(folder.history_path), out).savefig(folder.path / "plots" / "fold.png")
     write_table(folder.predictions_path, out)
@@ -195,5 +193,3 @@ def global_thresholds(
 def write_thresholds(path, thresholds): # dict from `global_thresholds`
     "Write thresholds as YAML."
     with atomic_path(path) as temp: temp.write_text(yaml.safe_dump(thresholds, sort_keys=False), encoding="utf-8")
-
-def read_thresholds(path) -> dict: "Read thresholds."; return yaml.safe_load(Path(path).read_text(encoding="utf-8"))

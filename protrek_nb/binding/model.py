@@ -7,18 +7,16 @@ __all__ = ['BindingModel', 'base_state']
 
 # %% ../../nbs/binding/model.ipynb #c004
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ..models.adapt import Lora, put_adapters, read_adapter, use_adapter, write_adapter
 from ..models.encoders import Encoder, open_encoder
-from ..models.store import weights_hash
-from ..core import atomic_path, patch_to, read_json, write_json
+from ..core import patch_to
 from ..model import evaluating
+from ..saved import Saved
 from .prototypes import Prototype, binding_logits
 from ..models.tokens import plan_batches
 from ..models.views import Views, plain_view
@@ -42,11 +40,11 @@ class BindingModel(nn.Module):
         self.backbone, self.ions, self.scoring_temperature = backbone, tuple(ions), float(scoring_temperature)
         self.projection, self.lora, self.shared = projection, lora, shared
         self.names = ("shared",) if shared else self.ions
-        self.origin = weights_hash(backbone.model)[:16]
+        self.origin = backbone.key
         if lora: put_adapters(backbone.model, lora, backbone.targets, self.names)
         head = lambda: nn.Linear(backbone.width, projection, bias=False) if projection else nn.Identity()
         self.heads = nn.ModuleDict({name: head() for name in self.names})
-        self.counts = {}
+        self.counts, self.thresholds, self.run = {}, {}, {}  # of each ion, chosen on validation; parameters of the training
         for ion in self.ions:
             for what in ("positive", "centre"): self.register_buffer(f"{what}_{ion}", torch.zeros(projection or backbone.width))
 
@@ -119,60 +117,40 @@ def base_state(
     return {name: x.detach().cpu().clone().contiguous() for name, x in kept.items()}
 
 @patch_to(BindingModel)
-def learnt(self): # name -> tensor
-    "Collect adapters, projections and prototypes."
-    return {name: x for name, x in self.state_dict().items() if "lora_" in name or not name.startswith("backbone.")}
-
-@patch_to(BindingModel)
 def save_pretrained(self,
-    folder, # made where it is not there
+    folder, # made, or replaced
 ):
     "Write everything that `from_pretrained` needs."
-    folder, backbone = Path(folder), self.backbone
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in self.names if self.lora else (): write_adapter(backbone.model, folder / "adapter" / name, name)
-    heads = {name: x.detach().cpu().contiguous() for name, x in self.state_dict().items() if not name.startswith("backbone.")}
-    with atomic_path(folder / "heads.safetensors") as path: save_file(heads, path)
-    base = base_state(backbone.model)
-    if self.lora is None or backbone.source == "small":
-        with atomic_path(folder / "backbone.safetensors") as path: save_file(base, path)
-    about = {name: getattr(self, name) for name in ("ions", "scoring_temperature", "projection", "shared")}
-    source = dict(kind=backbone.kind, source=backbone.source, sizes=getattr(backbone, "sizes", {}))
-    source["weights"] = self.origin if self.lora else weights_hash(base)[:16]
-    write_json(folder / "binding.json", dict(about, backbone=source, lora=asdict(self.lora) if self.lora else None, prototypes=self.counts,
-                                             learnt=weights_hash(self.learnt())[:16]))
+    backbone, whole = self.backbone, self.lora is None or self.backbone.source == "small"
+    weights = {name: x for name, x in self.state_dict().items() if not name.startswith("backbone.")}
+    weights |= {f"base.{name}": x for name, x in base_state(backbone.model).items()} if whole else {}
+    config = {name: getattr(self, name) for name in ("ions", "scoring_temperature", "projection", "shared", "counts")}
+    config |= dict(lora=self.lora and asdict(self.lora), sizes=getattr(backbone, "sizes", {}))
+    def more(folder):
+        for name in self.names if self.lora else (): write_adapter(backbone.model, folder / "adapters" / name, name)
+    Saved("binding", self.run, config, weights, self.thresholds, dict(source=backbone.source, key=self.origin)).write(folder, more=more)
 
 # %% ../../nbs/binding/model.ipynb #c032
-def _load_base(folder, about, backbone):
-    "Load or check the backbone of a saved model; ValueError for another one."
-    own = folder / "backbone.safetensors"
-    if backbone is None:
-        backbone = open_encoder(about["source"], "cpu", **about["sizes"])
-        if own.exists(): backbone.model.load_state_dict(load_file(own))
-    if (weights := weights_hash(backbone.model)[:16]) == about["weights"]: return backbone
-    raise ValueError(f"{folder} was trained on the backbone {about['source']} ({about['kind']}, weights {about['weights']}), and this is "
-                     f"{backbone.source} ({backbone.kind}, weights {weights}): adapters and prototypes mean nothing on another backbone; "
-                     "give the old one, or train again")
-
 @patch_to(BindingModel, classmethod)
 def from_pretrained(cls,
-    folder,                # from `save_pretrained`
+    folder,                # from `save_pretrained`, or one that has it as `model/`, as a fold and a checkpoint do
     backbone:Encoder=None, # without adapters; None: the one that the folder names
+    verify=True,           # compare all files with SHA256SUMS
 ) -> BindingModel:         # in evaluation mode, on the CPU
     "Read a saved model; FileNotFoundError or ValueError says what does not fit."
-    folder = Path(folder)
-    if not (folder / "binding.json").is_file():
-        raise FileNotFoundError(f"{folder} holds no binding.json: give a folder that BindingModel.save_pretrained wrote, "
-                                "such as fold_1 of a run")
-    about = read_json(folder / "binding.json")
-    lora, backbone = about["lora"] and Lora(**about["lora"]), _load_base(folder, about["backbone"], backbone)
-    model = cls(backbone, about["ions"], about["scoring_temperature"], about["projection"], lora, about["shared"])
-    for name in model.names if lora else (): read_adapter(model.backbone.model, folder / "adapter" / name, name)
-    misfit = model.load_state_dict(load_file(folder / "heads.safetensors"), strict=False)
+    saved, given = Saved.read(folder, verify), backbone
+    config, source, key = saved.config, saved.encoder["source"], saved.encoder["key"]
+    heads, base = ({n.removeprefix("base."): x for n, x in saved.weights.items() if n.startswith("base.") == own} for own in (False, True))
+    lora, backbone = config["lora"] and Lora(**config["lora"]), given or open_encoder(source, "cpu", **config["sizes"])
+    if base and not (given and lora): backbone.model.load_state_dict(base)
+    model = cls(backbone, config["ions"], config["scoring_temperature"], config["projection"], lora, config["shared"])
+    if lora and model.origin != key:
+        raise ValueError(f"{folder} was trained on the backbone {source} (key {key[:16]}), and this is {backbone.source} "
+                         f"(key {model.origin[:16]}): adapters and prototypes mean nothing on another backbone; "
+                         "give the old one, or train again")
+    for name in model.names if lora else (): read_adapter(model.backbone.model, saved.folder / "adapters" / name, name)
+    misfit = model.load_state_dict(heads, strict=False)
     if misfit.unexpected_keys or any(not name.startswith("backbone.") for name in misfit.missing_keys):
-        raise ValueError(f"{folder}/heads.safetensors does not fit: {misfit}")
-    model.counts = about["prototypes"]
-    if (weights := weights_hash(model.learnt())[:16]) != about["learnt"]:
-        raise ValueError(f"{folder}: adapter/ and heads.safetensors hold the weights {weights}, "
-                         f"and binding.json was written with {about['learnt']}: they belong to another model; copy the whole folder again")
+        raise ValueError(f"{folder} holds weights that do not fit: {misfit}")
+    model.counts, model.thresholds, model.run, model.origin = config["counts"], saved.thresholds, saved.run, key
     return model.eval()

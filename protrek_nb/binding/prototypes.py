@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from ..losses import unit, view_contrast
 
-# %% ../../nbs/binding/prototypes.ipynb #c006
+# %% ../../nbs/binding/prototypes.ipynb #c009
 @dataclass
 class Prototype:
     "Where the binding residues of an ion point."
@@ -27,9 +27,13 @@ class Prototype:
         "Move to a device."
         return replace(self, positive_D=self.positive_D.to(device), centre_D=self.centre_D.to(device))
 
-# %% ../../nbs/binding/prototypes.ipynb #c008
-def _sums(batches, max_proteins):
-    "Add up states over at most so many proteins: (sum over positives, positives, sum over all, residues, proteins)."
+def make_prototype(
+    batches,           # yields (states_BRD, label_BR, real_BR) of unmasked views
+    max_proteins=100,  # proteins that are looked at, the first ones
+    centred=True,      # take the mean over all residues off first
+    name="",           # of the ion, for messages
+) -> Prototype:
+    "Average the binding residues; ValueError when there is none."
     of_positive, positives, of_all, residues, proteins = 0.0, 0, 0.0, 0, 0
     for states_BRD, label_BR, real_BR in batches:
         take = min(len(states_BRD), max_proteins - proteins)
@@ -38,17 +42,6 @@ def _sums(batches, max_proteins):
         of_positive, of_all = of_positive + x_ND[y_N].sum(0), of_all + x_ND.sum(0)
         positives, residues, proteins = positives + int(y_N.sum()), residues + len(y_N), proteins + take
         if proteins >= max_proteins: break
-    return of_positive, positives, of_all, residues, proteins
-
-# %% ../../nbs/binding/prototypes.ipynb #c009
-def make_prototype(
-    batches,           # yields (states_BRD, label_BR, real_BR) of unmasked views
-    max_proteins=100,  # proteins that are looked at, the first ones
-    centred=True,      # take the mean over all residues off first
-    name="",           # of the ion, for messages
-) -> Prototype:
-    "Average the binding residues; ValueError when there is none."
-    of_positive, positives, of_all, residues, proteins = _sums(batches, max_proteins)
     if not positives:
         raise ValueError(f"ion {name or '(unnamed)'}: none of the {residues:,} residues of {proteins} proteins is positive, "
                          "so there is no prototype; look at the labels, or raise max_proteins if positives come later")
@@ -136,7 +129,7 @@ def masked_lm(
     mean_V = each_N.view_as(targets_VBL).flatten(1).sum(1) / count_V.clamp(min=1)
     return mean_V.sum() / (count_V > 0).sum().clamp(min=1)
 
-# %% ../../nbs/binding/prototypes.ipynb #c053
+# %% ../../nbs/binding/prototypes.ipynb #c054
 @dataclass(frozen=True)
 class SiteLossSettings:
     "Weights, temperatures and margins; ValueError for values that are not possible."
@@ -163,7 +156,6 @@ class SiteLossSettings:
         "Give the weight of each term."
         return {name: getattr(self, f"{name}_weight") for name in ("contrast", "prototype", "bce", "mlm")}
 
-# %% ../../nbs/binding/prototypes.ipynb #c054
 def site_losses(
     states_VBRD,     # aligned states, from `Views.rows`
     views,           # Views: which residues are real, and usable in each view

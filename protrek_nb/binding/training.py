@@ -10,6 +10,7 @@ __all__ = ['RECIPES', 'BindingRun', 'deal_batches', 'BindingBatch', 'BindingPlan
 # %% ../../nbs/binding/training.ipynb #c004
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -287,7 +288,7 @@ class BindingTrainer(PlannedTrainer):
         self.record(**seen)
         return dict(terms, loss=weighted_sum(terms, self.settings.weights))
 
-    def _save(self, output_dir=None, state_dict=None): self.model.save_pretrained(output_dir)
+    def _save(self, output_dir=None, state_dict=None): self.model.save_pretrained(Path(output_dir) / "model")
 
     def _load_from_checkpoint(self, folder, model=None):
         saved = BindingModel.from_pretrained(folder)

@@ -19,10 +19,8 @@ from ..metrics.cafa import fmax, function_intervals, function_table, kmer_neighb
 from ..model import evaluating
 
 # %% ../../nbs/go/judge.ipynb #c008
-def questions(
-    found, # GoData
-) -> dict: # question -> (places of the proteins, rows of the terms)
-    "List which proteins and which terms each question is about."
+def questions(found) -> dict:  # question -> (places of the proteins, rows of the terms)
+    "List which proteins and which terms of a `GoData` each question is about."
     train, test, seen = found.at("train"), found.at("test"), found.seen
     return {"unseen proteins": (test, seen), "unseen terms": (train, found.hidden), "both": (test, found.hidden)}
 
@@ -45,15 +43,12 @@ def baselines(
     near = look_up(sequences[at], train.sequences, closed)
     by_text = np.tile(text_only_scores(words, seen, frequency)[place], (len(at), 1))
     out = {"naive": naive_scores(closed, len(at))[:, place], "text only": by_text}
-    if own.any(): out["ancestors shown"] = _ancestors_shown(found, at, rows)
+    if own.any():  # share of each term's ancestors, without roots and what is held out, that training showed of each protein
+        carried = found.pick(at, shown=True).matrix(found.ontology)
+        above_TA, carried_NA = (matrix[:, found.seen].astype(float) for matrix in (found.ontology.ancestor_matrix[rows], carried))
+        out["ancestors shown"] = (carried_NA @ above_TA.T).toarray() / np.maximum(above_TA.sum(1), 1)
     if hidden.any(): return out | {"k-mer by text": text_transfer(near, words, seen)[:, place]}
     return out | {"k-mer neighbour": near[:, place]}
-
-def _ancestors_shown(found, at, rows):
-    "Share of each term's ancestors, without roots and what is held out, that training showed of each protein."
-    carried = found.pick(at, shown=True).matrix(found.ontology)
-    above_TA, carried_NA = (matrix[:, found.seen].astype(float) for matrix in (found.ontology.ancestor_matrix[rows], carried))
-    return (carried_NA @ above_TA.T).toarray() / np.maximum(above_TA.sum(1), 1)
 
 def _other_neighbours(sequences, train_sequences, closed):
     "Look up neighbours of training proteins among the other half of them."
@@ -137,7 +132,7 @@ def attention_of(
         alpha_TL = student(*(x.to(device) for x in fed)).alpha_BTL[0].cpu().numpy()
     return share_attention(alpha_TL, student.model.config.context)
 
-# %% ../../nbs/go/judge.ipynb #c027
+
 def site_auroc(
     weight_TL, # (T, L) attention, or any other weight of residues
     site_TL,   # (T, L) bool: determining residues

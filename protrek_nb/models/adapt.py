@@ -36,16 +36,11 @@ def trainable_table(
     table = pd.DataFrame(rows, columns=["tower", "part", "trained", "fixed"])
     return table.groupby(["tower", "part"] if parts else ["tower"], sort=False)[["trained", "fixed"]].sum().reset_index()
 
-# %% ../../nbs/models/adapt.ipynb #c015
-def _frozen(name, towers, layers, temperature):
-    "Say whether a parameter is to be fixed."
-    tower, part = place(name)
-    if tower == "temperature": return not temperature
-    first = layers.get(tower, 0)
-    below = part == "embeddings" and first > 0 or part.startswith("layer ") and int(part[6:]) < first
-    return tower in towers or part == "head" or below
-
 # %% ../../nbs/models/adapt.ipynb #c016
+def _adapted(model, where):
+    "Say whether a place is in an encoder that carries an adapter."
+    return bool(getattr(model.config, "lora", None)) and where[0] in model.config.lora["towers"] and where[1] != "out"
+
 def freeze(
     model,                    # changed in place
     towers=(),                # names of towers that are fixed as a whole
@@ -61,13 +56,11 @@ def freeze(
         depth = len(getattr(model, tower).encoder.encoder.layer)
         if not 0 <= first <= depth: raise ValueError(f"layers of {tower}: {first} cannot be fixed, there are {depth}")
     for name, weight in model.named_parameters():
-        weight.requires_grad_(not _frozen(name, towers, layers, temperature) and ("lora_" in name or not _adapted(model, place(name))))
+        tower, part = place(name)
+        below = part == "embeddings" and layers.get(tower, 0) or part.startswith("layer ") and int(part[6:]) < layers.get(tower, 0)
+        fixed = not temperature if tower == "temperature" else tower in towers or part == "head" or below
+        weight.requires_grad_(not fixed and ("lora_" in name or not _adapted(model, (tower, part))))
     return trainable_table(model)
-
-# %% ../../nbs/models/adapt.ipynb #c018
-def _adapted(model, where):
-    "Say whether a place is in an encoder that carries an adapter."
-    return bool(getattr(model.config, "lora", None)) and where[0] in model.config.lora["towers"] and where[1] != "out"
 
 # %% ../../nbs/models/adapt.ipynb #c025
 TARGETS = ("query", "key", "value", "dense")
@@ -112,7 +105,7 @@ def put_adapters(
     use_adapter(model, names[0])
     return model
 
-# %% ../../nbs/models/adapt.ipynb #c027
+# %% ../../nbs/models/adapt.ipynb #c029
 def inject_lora(
     model,       # changed in place
     lora: dict,  # towers, r, alpha, dropout, targets
@@ -127,7 +120,6 @@ def inject_lora(
         weight.requires_grad_("lora_" in name or (before and not _adapted(model, place(name))))
     return speed_up(model)
 
-# %% ../../nbs/models/adapt.ipynb #c029
 def add_lora(
     model,                          # changed in place
     towers=("sequence", "text"),    # encoders that get adapters; their own weights are fixed
@@ -159,7 +151,7 @@ def merge_lora(
     if hasattr(model, "peft_config"): del model.peft_config
     return model
 
-# %% ../../nbs/models/adapt.ipynb #c040
+# %% ../../nbs/models/adapt.ipynb #c043
 def adapter_weights(
     model,           # with adapters
     name="default",  # of one of them
@@ -202,7 +194,6 @@ def _fill(wanted, saved, folder):
         raise ValueError(f"{folder} was made for another base: {', '.join(wrong[:4]) or 'it holds more than this model has'}")
     for n, p in wanted.items(): p.data.copy_(saved[n])
 
-# %% ../../nbs/models/adapt.ipynb #c041
 def _always(name): return name == "temperature" or place(name)[1] == "out"
 
 def save_adapter(
@@ -216,7 +207,6 @@ def save_adapter(
     _write_weights(Path(folder)/"beside.safetensors", beside)
     write_json(Path(folder)/"protrek_lora.json", model.config.lora)
 
-# %% ../../nbs/models/adapt.ipynb #c043
 def load_adapter(
     model,  # the base, without adapters; changed in place
     folder, # from `save_adapter`

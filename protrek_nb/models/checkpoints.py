@@ -15,12 +15,11 @@ from ..core import atomic_dir, sha256_file, sha256_text, write_json
 from .published import NUMBERS, CheckpointError, base_config, find_towers, find_weights, is_own, published_name
 from .tokens import load_tokenizer
 
-# %% ../../nbs/models/checkpoints.ipynb #c010
-_KINDS = ("Float64DType", "Float32DType", "Int64DType", "Int32DType", "BoolDType")
-_HARMLESS = [pathlib.PosixPath, pathlib.PurePosixPath, np.dtype, *(getattr(np.dtypes, kind) for kind in _KINDS), np._core.multiarray.scalar,
-             (np._core.multiarray.scalar, "numpy.core.multiarray.scalar")]
+# %% ../../nbs/models/checkpoints.ipynb #c013
+_scalar, _d = np._core.multiarray.scalar, np.dtypes
+_HARMLESS = [pathlib.PosixPath, pathlib.PurePosixPath, np.dtype, _d.Float64DType, _d.Float32DType, _d.Int64DType, _d.Int32DType,
+             _d.BoolDType, _scalar, (_scalar, "numpy.core.multiarray.scalar")]
 
-# %% ../../nbs/models/checkpoints.ipynb #c011
 def _why_unreadable(path, error):
     "Turn an error of the unpickler into one for people."
     refused = re.search(r"GLOBAL ([\w.]+)", str(error))
@@ -34,7 +33,6 @@ def _why_unreadable(path, error):
                            f"way (download it again), or a pickle of another kind, which might run code and is refused "
                            f"({type(error).__name__})")
 
-# %% ../../nbs/models/checkpoints.ipynb #c013
 def read_file(
     path,      # .pt, .pth, .bin, .ckpt, or .safetensors
 ):             # what the file holds
@@ -49,7 +47,7 @@ def read_file(
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path) or None)
     except Exception as e: raise _why_unreadable(path, e) from e
 
-# %% ../../nbs/models/checkpoints.ipynb #c024
+# %% ../../nbs/models/checkpoints.ipynb #c025
 WRAPPERS = ("model", "state_dict", "model_state_dict", "net", "module")
 
 def _plain_name(name):
@@ -57,9 +55,6 @@ def _plain_name(name):
     name = re.sub(r"^((module|_orig_mod)\.)+", "", name)
     return re.sub(r"(?<=LayerNorm\.)(gamma|beta)$", lambda m: dict(gamma="weight", beta="bias")[m[1]], name)
 
-def _holds_tensors(obj): return isinstance(obj, Mapping) and any(isinstance(v, torch.Tensor) for v in obj.values())
-
-# %% ../../nbs/models/checkpoints.ipynb #c025
 def unwrap(
     content,          # what `read_file` gave
     path="the file",  # named in messages
@@ -67,21 +62,20 @@ def unwrap(
     "Find the weights in what a file holds; CheckpointError if there are none."
     inside = lambda c: next((c[w] for w in WRAPPERS if isinstance(c, Mapping) and isinstance(c.get(w), Mapping)), None)
     while inside(content) is not None: content = inside(content)
-    if not _holds_tensors(content):
+    if not isinstance(content, Mapping) or not any(isinstance(v, torch.Tensor) for v in content.values()):
         found = ", ".join(map(str, list(content)[:8])) if isinstance(content, Mapping) else type(content).__name__
         raise CheckpointError(f"{path} holds {found or 'nothing'}; the weights are expected at the top or under {', '.join(WRAPPERS)}")
     state = {_plain_name(str(k)): v for k, v in content.items()}
     if len(state) < len(content): raise CheckpointError(f"{path}: two names are equal once `module.` is taken off")
     return state
 
-# %% ../../nbs/models/checkpoints.ipynb #c029
+# %% ../../nbs/models/checkpoints.ipynb #c030
 STALE = {r"\.embeddings\.(position_ids|token_type_ids)$": "position numbers, counted anew",
          r"\.contact_head\.": "contact prediction, not part of an embedding",
          r"\.embeddings\.position_embeddings\.weight$": "absolute positions, unused beside rotary ones"}
 
 def is_frequency(name): return name.endswith("rotary_embeddings.inv_freq")
 
-# %% ../../nbs/models/checkpoints.ipynb #c030
 def stale_keys(
     names,     # names in a file
     expected,  # names that the model has
@@ -90,7 +84,7 @@ def stale_keys(
     extra = [n for n in names if n not in expected]
     return {n: why for n in extra for pattern, why in STALE.items() if re.search(pattern, n)}
 
-# %% ../../nbs/models/checkpoints.ipynb #c032
+# %% ../../nbs/models/checkpoints.ipynb #c034
 def _complaints(state, expected):
     "Give one sentence for each kind of problem, with up to six names."
     def names(found): return ", ".join(found[:6]) + (f" and {len(found) - 6} more" if len(found) > 6 else "")
@@ -102,7 +96,6 @@ def _complaints(state, expected):
     return [f"{text} {names(found)}" for text, found in (("missing:", missing), ("wrong shape:", wrong), ("not a tensor of floats:", odd),
                                                           ("unknown:", unknown)) if found]
 
-# %% ../../nbs/models/checkpoints.ipynb #c034
 def check_state(
     state: dict,     # name -> tensor, from a file
     expected: dict,  # name -> shape, from the model
@@ -158,7 +151,7 @@ def cache_place(
     beside = Path(path).resolve().parent
     return beside/"protrek_nb" if os.access(beside, os.W_OK) else Path.home()/".cache"/"protrek_nb"
 
-# %% ../../nbs/models/checkpoints.ipynb #c049
+# %% ../../nbs/models/checkpoints.ipynb #c050
 def _write_weights(path, state):
     "Write tensors as safetensors; shared ones are written once for each name."
     from safetensors.torch import save_file
@@ -169,34 +162,6 @@ def _write_weights(path, state):
         seen.add(tensor.data_ptr())
     save_file(apart, path, metadata=dict(format="pt"))
 
-# %% ../../nbs/models/checkpoints.ipynb #c050
-def convert(
-    path,               # published or fine-tuned weights file
-    base,               # folder with the configurations, published or ours
-    shapes_of,          # function: entries for ProTrekConfig -> {our name: shape}
-    cache_dir=None,     # see `cache_place`
-    state=None,         # the weights, if they were read already
-) -> Path:              # folder in our format
-    "Convert a weights file into our format, once."
-    towers = find_towers(base)
-    target = cache_place(path, cache_dir)/f"{Path(path).stem}-{source_key(path, towers)}"
-    if (target/"config.json").is_file(): return target
-    state = unwrap(read_file(path), path) if state is None else state
-    config = base_config(towers, state)
-    renamed = {published_name(name): name for name in shapes_of(config)}
-    kept = check_state(state, {p: shapes_of(config)[n] for p, n in renamed.items()}, path)
-    try:
-        with atomic_dir(target) as folder: _write_folder(folder, path, config, {_our_name(n, renamed): v for n, v in kept.items()}, towers)
-    except FileExistsError: pass  # another process was faster
-    return target
-
-# %% ../../nbs/models/checkpoints.ipynb #c052
-def _our_name(name, renamed):
-    "Translate a published name; frequencies of old files have no counterpart and keep their path below the encoder."
-    if name in renamed: return renamed[name]
-    kind = {str(v): k for k, v in NUMBERS.items()}[name[0]]
-    return re.sub(r"^\d\.model\.(esm\.)?", f"{kind}.encoder.", name)
-
 def _write_folder(folder, path, config, state, towers):
     "Write configuration, weights, tokenizers and the record of the source."
     _write_weights(folder/"model.safetensors", state)
@@ -204,6 +169,28 @@ def _write_folder(folder, path, config, state, towers):
         load_tokenizer(kind, towers[kind]).save_pretrained(folder/f"tokenizer_{kind}")
     write_json(folder/"source.json", dict(file=Path(path).name, bytes=os.path.getsize(path), sha256=sha256_file(path)))
     write_json(folder/"config.json", dict(model_type="protrek", architectures=["ProTrek"]) | config)
+
+def convert(
+    path,               # published or fine-tuned weights file
+    base,               # folder with the configurations, published or ours
+    shapes_of,          # function: entries for ProTrekConfig -> {our name: shape}
+    cache_dir=None,     # see `cache_place`
+) -> Path:              # folder in our format
+    "Convert a weights file into our format, once."
+    towers = find_towers(base)
+    target = cache_place(path, cache_dir)/f"{Path(path).stem}-{source_key(path, towers)}"
+    if (target/"config.json").is_file(): return target
+    state = unwrap(read_file(path), path)
+    config = base_config(towers, state)
+    renamed = {published_name(name): name for name in shapes_of(config)}
+    kept = check_state(state, {p: shapes_of(config)[n] for p, n in renamed.items()}, path)
+    kinds = {str(number): kind for kind, number in NUMBERS.items()}
+    below = lambda name: re.sub(r"^\d\.model\.(esm\.)?", f"{kinds[name[0]]}.encoder.", name)  # frequencies of old files have no counterpart
+    ours = {renamed[n] if n in renamed else below(n): v for n, v in kept.items()}
+    try:
+        with atomic_dir(target) as folder: _write_folder(folder, path, config, ours, towers)
+    except FileExistsError: pass  # another process was faster
+    return target
 
 # %% ../../nbs/models/checkpoints.ipynb #c061
 def download(

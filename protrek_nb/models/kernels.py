@@ -13,7 +13,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from transformers.models.esm.modeling_esm import EsmIntermediate
 
-# %% ../../nbs/models/kernels.ipynb #c007
+# %% ../../nbs/models/kernels.ipynb #c010
 def onednn_works() -> bool:  # True on x86 processors, in builds of PyTorch that contain oneDNN
     "Tell whether the oneDNN matrix product can be called here."
     return (platform.machine().lower() in ("x86_64", "amd64") and torch.backends.mkldnn.is_available()
@@ -21,7 +21,6 @@ def onednn_works() -> bool:  # True on x86 processors, in builds of PyTorch that
 
 def _product(x, weight, bias=None): return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
 
-# %% ../../nbs/models/kernels.ipynb #c008
 class _OneDnnProduct(torch.autograd.Function):
     "x @ weight.T + bias and its gradients, through oneDNN."
     @staticmethod
@@ -40,7 +39,6 @@ class _OneDnnProduct(torch.autograd.Function):
                 _product(flat_NO.t(), flat_NI.t()) if ctx.needs_input_grad[1] else None,
                 flat_NO.sum(0) if ctx.biased and ctx.needs_input_grad[2] else None)
 
-# %% ../../nbs/models/kernels.ipynb #c010
 class OneDnnLinear(nn.Linear):
     "A linear layer whose 32-bit product on the CPU is oneDNN's."
     def forward(self, x):

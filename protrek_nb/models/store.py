@@ -63,7 +63,7 @@ def store_key(
                  max_length=max_length or getattr(tokens, "limit", None), more=more)
     return sha256_text(json.dumps(parts, sort_keys=True, default=str))
 
-# %% ../../nbs/models/store.ipynb #c024
+# %% ../../nbs/models/store.ipynb #c025
 _LETTERS = {"<f2": "F16", "<f4": "F32"}
 
 def sequence_digest(sequence): "Hash a sequence into 32 hexadecimal digits."; return sha256_text(sequence)[:32]
@@ -86,7 +86,6 @@ def write_shard(
     with atomic_path(path) as temp, open(temp, "wb") as f: f.writelines([head, *rows_of.values()])
     return path
 
-# %% ../../nbs/models/store.ipynb #c025
 @dataclass(frozen=True)
 class Shard:
     "What the header of a shard says."
@@ -128,7 +127,7 @@ def damaged_rows(
         while piece := f.read(1 << 22): digest.update(piece)
     return digest.hexdigest() != shard.about["sum"]
 
-# %% ../../nbs/models/store.ipynb #c034
+# %% ../../nbs/models/store.ipynb #c040
 class Store:
     "Vectors of proteins on disk, computed once: one for each residue, or the mean of these for each protein."
     def __init__(self,
@@ -161,81 +160,74 @@ class Store:
 
     sequences = property(lambda self: len(self._place), doc="Number of sequences on disk, of all tables.")
 
-# %% ../../nbs/models/store.ipynb #c036
-@patch_to(Store)
-def refresh(self):
-    "Read the headers of the shards that appeared since the last look."
-    for path in sorted(self.dir.glob("*.safetensors")):
-        if path.name in self._known or path.name.startswith(".tmp-"): continue
-        try: self._take(read_header(path))
-        except FileNotFoundError: continue  # another process has set it aside
-        except ValueError as e:
-            if path.name not in self.problems:
-                warnings.warn(f"store: {e}. Its proteins are missing until they are built again", stacklevel=3)
-            self.problems[path.name] = str(e)
+    def refresh(self):
+        "Read the headers of the shards that appeared since the last look."
+        for path in sorted(self.dir.glob("*.safetensors")):
+            if path.name in self._known or path.name.startswith(".tmp-"): continue
+            try: self._take(read_header(path))
+            except FileNotFoundError: continue  # another process has set it aside
+            except ValueError as e:
+                if path.name not in self.problems:
+                    warnings.warn(f"store: {e}. Its proteins are missing until they are built again", stacklevel=3)
+                self.problems[path.name] = str(e)
 
-@patch_to(Store)
-def _take(self, shard):
-    "Remember where the rows of a shard are; ValueError if it belongs to another store."
-    about = {k: v for k, v in shard.about.items() if k in (*self.about, "pooling")}
-    if about != self.about or (shard.place and (shard.letters != _LETTERS[self.dtype.str] or shard.width != (self.width or shard.width))):
-        raise ValueError(f"{shard.path.name} belongs to another store: {about}, {shard.letters}, {shard.width} columns")
-    if self.mean and damaged_rows(shard): raise ValueError(f"{shard.path.name} is damaged: its rows have changed")
-    if shard.place: self.width = shard.width
-    for digest, (at, rows) in shard.place.items(): self._place.setdefault(sys.intern(digest), (len(self.shards), at, rows))
-    self.shards.append((shard.path, shard.size)); self._known.add(shard.path.name); self.problems.pop(shard.path.name, None)
+    def _take(self, shard):
+        "Remember where the rows of a shard are; ValueError if it belongs to another store."
+        about = {k: v for k, v in shard.about.items() if k in (*self.about, "pooling")}
+        other = shard.letters != _LETTERS[self.dtype.str] or shard.width != (self.width or shard.width)
+        if about != self.about or (shard.place and other):
+            raise ValueError(f"{shard.path.name} belongs to another store: {about}, {shard.letters}, {shard.width} columns")
+        if self.mean and damaged_rows(shard): raise ValueError(f"{shard.path.name} is damaged: its rows have changed")
+        if shard.place: self.width = shard.width
+        for digest, (at, rows) in shard.place.items(): self._place.setdefault(sys.intern(digest), (len(self.shards), at, rows))
+        self.shards.append((shard.path, shard.size)); self._known.add(shard.path.name); self.problems.pop(shard.path.name, None)
 
-# %% ../../nbs/models/store.ipynb #c038
-@patch_to(Store)
-def add(
-    self,
-    proteins,   # {protein_id: sequence}
-):
-    "Say which sequence an id stands for; ValueError if it stands for another one already."
-    digest_of = {name: sys.intern(sequence_digest(s)) for name, s in check_proteins(proteins).items()}
-    changed = [name for name, d in digest_of.items() if self._digest.get(name, d) != d]
-    if changed:
-        raise ValueError(f"{len(changed):,} protein id(s) stand for another sequence already, the first is {changed[0]}: give them "
-                         "another id, or open the store once more")
-    self._digest |= digest_of
-    self.lengths |= {name: len(s) for name, s in proteins.items()}
+    def add(
+        self,
+        proteins,   # {protein_id: sequence}
+    ):
+        "Say which sequence an id stands for; ValueError if it stands for another one already."
+        digest_of = {name: sys.intern(sequence_digest(s)) for name, s in check_proteins(proteins).items()}
+        changed = [name for name, d in digest_of.items() if self._digest.get(name, d) != d]
+        if changed:
+            raise ValueError(f"{len(changed):,} protein id(s) stand for another sequence already, the first is {changed[0]}: give them "
+                             "another id, or open the store once more")
+        self._digest |= digest_of
+        self.lengths |= {name: len(s) for name, s in proteins.items()}
 
-@patch_to(Store)
-def missing(
-    self,
-    ids,     # protein ids
-) -> list:   # those without rows, each once, in the order given
-    "List the proteins that are not stored."
-    if isinstance(ids, str): raise TypeError(f"ids is one string; a list of ids is needed: write [{ids!r}]")
-    ids = list(dict.fromkeys(ids))
-    if not all(name in self for name in ids): self.refresh()
-    return [name for name in ids if name not in self]
+    def missing(
+        self,
+        ids,     # protein ids
+    ) -> list:   # those without rows, each once, in the order given
+        "List the proteins that are not stored."
+        if isinstance(ids, str): raise TypeError(f"ids is one string; a list of ids is needed: write [{ids!r}]")
+        ids = list(dict.fromkeys(ids))
+        if not all(name in self for name in ids): self.refresh()
+        return [name for name in ids if name not in self]
 
-# %% ../../nbs/models/store.ipynb #c040
-@patch_to(Store)
-def _map(self, number):
-    "Map one shard, or give the map that is there."
-    if number in self._maps: return self._maps[number]
-    path, expected = self.shards[number]
-    size = path.stat().st_size
-    if size != expected:
-        raise ValueError(f"{path} is truncated: {size:,} bytes instead of {expected:,}; open the store again and build what is missing")
-    with pa.memory_map(str(path)) as f: return self._maps.setdefault(number, f.read_buffer())  # the map outlives the file handle
+    def _map(self, number):
+        "Map one shard, or give the map that is there."
+        if number in self._maps: return self._maps[number]
+        path, expected = self.shards[number]
+        size = path.stat().st_size
+        if size != expected:
+            raise ValueError(f"{path} is truncated: {size:,} bytes instead of {expected:,}; open the store again and build what is "
+                             "missing")
+        with pa.memory_map(str(path)) as f: return self._maps.setdefault(number, f.read_buffer())  # the map outlives the file handle
 
-@patch_to(Store)
-def get(
-    self,
-    ids,     # protein ids, repeats welcome
-):           # rows_LD of each protein, read-only views of the mapped files, in the type that is stored; of means: an array (N, D)
-    "Give the vectors of proteins; KeyError names those that are not stored."
-    ids = [ids] if isinstance(ids, str) else list(ids)
-    if lacking := self.missing(ids):
-        raise KeyError(f"{len(lacking):,} of {len(set(ids)):,} proteins are not in the store, the first are "
-                       f"{', '.join(map(repr, lacking[:5]))}: "
-                       "build them first" + (f". Damaged: {'; '.join(self.problems.values())}" if self.problems else ""))
-    places = [self._place[self._digest[name]] for name in ids]
-    rows = [np.frombuffer(self._map(k), self.dtype, n * self.width, at).reshape(n, self.width) for k, at, n in places]
-    return np.concatenate([np.empty((0, self.width or 0), self.dtype), *rows]) if self.mean else rows
+    def get(
+        self,
+        ids,     # protein ids, repeats welcome
+    ):           # rows_LD of each protein, read-only views of the mapped files, in the type that is stored; of means: an array (N, D)
+        "Give the vectors of proteins; KeyError names those that are not stored."
+        ids = [ids] if isinstance(ids, str) else list(ids)
+        if lacking := self.missing(ids):
+            raise KeyError(f"{len(lacking):,} of {len(set(ids)):,} proteins are not in the store, the first are "
+                           f"{', '.join(map(repr, lacking[:5]))}: "
+                           "build them first" + (f". Damaged: {'; '.join(self.problems.values())}" if self.problems else ""))
+        places = [self._place[self._digest[name]] for name in ids]
+        rows = [np.frombuffer(self._map(k), self.dtype, n * self.width, at).reshape(n, self.width) for k, at, n in places]
+        return np.concatenate([np.empty((0, self.width or 0), self.dtype), *rows]) if self.mean else rows
 
 # %% ../../nbs/models/store.ipynb #c042
 def _narrow(rows_LD, dtype, name):
@@ -270,19 +262,15 @@ def build(
     todo = {d: proteins[names[d]] for d in dict.fromkeys(map(self._digest.get, proteins)) if d not in self._place}
     done = 0
     for group in _groups(todo, self.shard_residues):
-        rows = self._encode([names[d] for d in group], [todo[d] for d in group], encode)
+        known = [names[d] for d in group]
+        rows = read_windows(encode, [todo[d] for d in group], self.window, self.overlap, known, self.width)
+        rows = [_narrow(x.mean(0, keepdims=True) if self.mean else x, self.dtype, f"protein {name}") for name, x in zip(known, rows)]
         path = write_shard(self.dir, dict(zip(group, rows)), self.about)
         del rows  # before the next group is encoded
         self._take(read_header(path))
         done += len(group)
         if report: report(f"residues: {done:,} of {len(todo):,} sequences stored")
     return len(todo)
-
-@patch_to(Store)
-def _encode(self, names, sequences, encode):
-    "Encode some sequences: rows, or their means, in the type that is stored."
-    rows = read_windows(encode, sequences, self.window, self.overlap, names, self.width)
-    return [_narrow(x.mean(0, keepdims=True) if self.mean else x, self.dtype, f"protein {name}") for name, x in zip(names, rows)]
 
 @patch_to(Store)
 def _clear(self):

@@ -4,14 +4,13 @@
 
 # %% auto #0
 __all__ = ['AA_VOCAB', 'FOLDSEEK_VOCAB', 'esm_tokenizer', 'wordpiece_vocab', 'bert_tokenizer', 'load_tokenizer', 'byte_table',
-           'TowerTokenizer', 'check_strings', 'plan_batches', 'batch_limits', 'padding_share', 'pad_rows']
+           'check_strings', 'TowerTokenizer', 'plan_batches', 'batch_limits', 'pad_rows']
 
 # %% ../../nbs/models/tokens.ipynb #c004
 import os, tempfile, warnings
 from pathlib import Path
 import numpy as np, torch
 from transformers import BertTokenizer, EsmTokenizer
-from ..core import patch_to
 
 # %% ../../nbs/models/tokens.ipynb #c006
 AA_VOCAB = "<cls> <pad> <eos> <unk> L A G V S E R T I D P K Q N F Y M H W C X B U Z O . - <null_1> <mask>".split()
@@ -19,7 +18,7 @@ AA_VOCAB = "<cls> <pad> <eos> <unk> L A G V S E R T I D P K Q N F Y M H W C X B 
 # %% ../../nbs/models/tokens.ipynb #c009
 FOLDSEEK_VOCAB = "<cls> <pad> <eos> <unk> p y n w r q h g d l v t m f s a e i k c # <mask>".split()
 
-# %% ../../nbs/models/tokens.ipynb #c011
+# %% ../../nbs/models/tokens.ipynb #c012
 def _vocab_list(vocab):
     "Read a list of tokens, or the path of a file with one token per line."
     if isinstance(vocab, (str, os.PathLike)): vocab = Path(vocab).read_text(encoding="utf-8").splitlines()
@@ -28,7 +27,6 @@ def _vocab_list(vocab):
     if twice: raise ValueError(f"the vocabulary lists {', '.join(map(repr, twice[:5]))} more than once: each token has one row")
     return vocab
 
-# %% ../../nbs/models/tokens.ipynb #c012
 def esm_tokenizer(
     vocab,           # list of tokens or path of a vocab.txt: amino acids or 3Di letters
 ) -> EsmTokenizer:   # puts `<cls>` before and `<eos>` after the letters
@@ -38,14 +36,13 @@ def esm_tokenizer(
         path.write_text("\n".join(_vocab_list(vocab)), encoding="utf-8")
         return EsmTokenizer(str(path))
 
-# %% ../../nbs/models/tokens.ipynb #c017
+# %% ../../nbs/models/tokens.ipynb #c018
 def _letters(learner, texts):
     "List what may begin a word, and what may stand inside one, after lower-casing."
     clean = (learner.normalizer.normalize_str(text) for text in texts)
     words = {word for text in clean for word, _ in learner.pre_tokenizer.pre_tokenize_str(text)}
     return sorted(set("".join(words))) + sorted({"##" + letter for word in words for letter in word[1:]})
 
-# %% ../../nbs/models/tokens.ipynb #c018
 def wordpiece_vocab(
     texts,             # corpus, any iterable of str
     size: int = 2000,  # largest number of tokens, but every letter that occurs is kept
@@ -97,20 +94,6 @@ def _by_table(table, tokenizer, string):
     if ids.size and ids.min() < 0: return None
     return np.concatenate([[tokenizer.cls_token_id], ids, [tokenizer.eos_token_id]])
 
-# %% ../../nbs/models/tokens.ipynb #c035
-class TowerTokenizer:
-    "Strings in, arrays of ids out; cuts at `limit` tokens (special ones included) and counts what it cuts."
-    def __init__(
-        self,
-        kind: str,      # "sequence", "structure" or "text"; named in messages
-        tokenizer,      # `EsmTokenizer` or `BertTokenizer`
-        limit=None,     # tokens that are kept, or None for all
-    ):
-        self.kind, self.tokenizer, self.limit = kind, tokenizer, limit
-        self.table = None if kind == "text" else byte_table(tokenizer)
-        self.pad, self.unknown = tokenizer.pad_token_id, tokenizer.unk_token_id
-        self.cut = {}  # hash of a string that was cut -> number of tokens that it lost
-
 # %% ../../nbs/models/tokens.ipynb #c037
 def check_strings(
     kind: str,     # named in messages
@@ -124,45 +107,48 @@ def check_strings(
         if not s.strip(): raise ValueError(f"{kind}, row {row}: the string is empty: leave the row out, an empty input has no meaning")
     return strings
 
-# %% ../../nbs/models/tokens.ipynb #c040
-@patch_to(TowerTokenizer)
-def _ids(self, string):
-    "Give all ids of one string, before any cut."
-    ids = None if self.table is None else _by_table(self.table, self.tokenizer, string)
-    if ids is None: ids = np.array(self.tokenizer(string, verbose=False)["input_ids"], dtype=np.int64)
-    if self.table is not None and (ids[1:-1] == self.unknown).all():
-        case = "lower" if self.kind == "structure" else "upper"
-        raise ValueError(f"{self.kind} {string[:20]!r}: no letter of it is in the vocabulary; "
-                         f"{self.kind} strings are written in {case} case")
-    return ids
-
-# %% ../../nbs/models/tokens.ipynb #c041
-@patch_to(TowerTokenizer)
-def __call__(self, strings):
-    "Give one int64 array of ids per string."
-    rows = []
-    for string in strings:
-        ids = self._ids(string)
-        if self.limit is not None and len(ids) > self.limit:
-            self._note(string, len(ids) - self.limit)
-            ids = np.append(ids[:self.limit - 1], ids[-1])
-        rows.append(ids)
-    return rows
-
-# %% ../../nbs/models/tokens.ipynb #c043
-@patch_to(TowerTokenizer)
-def _note(self, string, lost):
-    "Remember a cut; warn at the first."
-    if not self.cut:
-        warnings.warn(f"{self.kind}: an input has {self.limit + lost} tokens, the limit is {self.limit}; the rest is cut. "
-                      "Further cuts are counted, not announced: see `truncated`", stacklevel=4)
-    self.cut[hash(string)] = lost
-
 # %% ../../nbs/models/tokens.ipynb #c044
-@patch_to(TowerTokenizer, property)
-def truncated(self):
-    "Count the distinct strings that were cut and the tokens that they lost."
-    return dict(strings=len(self.cut), tokens=sum(self.cut.values()))
+class TowerTokenizer:
+    "Strings in, arrays of ids out; cuts at `limit` tokens (special ones included) and counts what it cuts."
+    def __init__(
+        self,
+        kind: str,      # "sequence", "structure" or "text"; named in messages
+        tokenizer,      # `EsmTokenizer` or `BertTokenizer`
+        limit=None,     # tokens that are kept, or None for all
+    ):
+        self.kind, self.tokenizer, self.limit = kind, tokenizer, limit
+        self.table = None if kind == "text" else byte_table(tokenizer)
+        self.pad, self.unknown = tokenizer.pad_token_id, tokenizer.unk_token_id
+        self.cut = {}  # hash of a string that was cut -> number of tokens that it lost
+
+    def _ids(self, string):
+        "Give all ids of one string, before any cut."
+        ids = None if self.table is None else _by_table(self.table, self.tokenizer, string)
+        if ids is None: ids = np.array(self.tokenizer(string, verbose=False)["input_ids"], dtype=np.int64)
+        if self.table is not None and (ids[1:-1] == self.unknown).all():
+            case = "lower" if self.kind == "structure" else "upper"
+            raise ValueError(f"{self.kind} {string[:20]!r}: no letter of it is in the vocabulary; "
+                             f"{self.kind} strings are written in {case} case")
+        return ids
+
+    def __call__(self, strings):
+        "Give one int64 array of ids per string."
+        rows = []
+        for string in strings:
+            ids = self._ids(string)
+            if self.limit is not None and len(ids) > self.limit:
+                if not self.cut:
+                    warnings.warn(f"{self.kind}: an input has {len(ids)} tokens, the limit is {self.limit}; the rest is cut. "
+                                  "Further cuts are counted, not announced: see `truncated`", stacklevel=3)
+                self.cut[hash(string)] = len(ids) - self.limit
+                ids = np.append(ids[:self.limit - 1], ids[-1])
+            rows.append(ids)
+        return rows
+
+    @property
+    def truncated(self):
+        "Count the distinct strings that were cut and the tokens that they lost."
+        return dict(strings=len(self.cut), tokens=sum(self.cut.values()))
 
 # %% ../../nbs/models/tokens.ipynb #c052
 def plan_batches(
@@ -185,15 +171,6 @@ def batch_limits(
 ) -> tuple:     # (budget, overhead) for `plan_batches`
     "Say how many tokens a batch holds on a device, and what one more batch costs."
     return (2048, 32) if device.type == "cpu" else (65536, 16384)
-
-# %% ../../nbs/models/tokens.ipynb #c056
-def padding_share(
-    lengths,    # tokens of each string, (N,)
-    batches,    # lists of positions
-) -> float:     # padded tokens / all tokens of the rectangles
-    "Measure what share of a plan's tokens is padding."
-    area = sum(len(b) * max(int(lengths[i]) for i in b) for b in batches)
-    return 1 - sum(int(lengths[i]) for b in batches for i in b) / area if area else 0.0
 
 # %% ../../nbs/models/tokens.ipynb #c060
 def pad_rows(

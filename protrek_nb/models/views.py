@@ -8,12 +8,10 @@ __all__ = ['Tokens', 'MaskRule', 'query_residues', 'residue_columns', 'choose_re
 
 # %% ../../nbs/models/views.ipynb #c003
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
 
-from ..core import patch_to
 from ..data.rows import decode, parse_fasta, read_bytes
 
 # %% ../../nbs/models/views.ipynb #c006
@@ -101,7 +99,7 @@ def _exchange(ids_N, rule, rng):
     out_N = torch.where(fate_N < rule.shares[0] + rule.shares[1], letters_N, ids_N.cpu())
     return torch.where(fate_N < rule.shares[0], rule.mask_id, out_N).to(ids_N.device)
 
-# %% ../../nbs/models/views.ipynb #c028
+# %% ../../nbs/models/views.ipynb #c030
 @dataclass
 class Views:
     "Masked copies of a batch, and where each residue stands in each of them."
@@ -124,34 +122,23 @@ class Views:
     def __len__(self): return len(self.column_VBR)
     def __getitem__(self, v): "Take one view, as views of one."; return self.each(lambda x: x[[v]])
 
-# %% ../../nbs/models/views.ipynb #c030
-@patch_to(Views)
-def rows(
-    self,
-    states,  # (V * B, L, D) or (V, B, L, D)
-):           # (V, B, R, D)
-    "Pick the states of the residues, aligned over views."
-    V, B, R = self.column_VBR.shape
-    states_VBLD = states.reshape(V, B, -1, states.shape[-1])
-    at_VBRD = self.column_VBR.clamp(min=0)[..., None].expand(-1, -1, -1, states.shape[-1])
-    return states_VBLD.gather(2, at_VBRD) * self.real_BR[..., None].to(states.dtype)
+    def rows(
+        self,
+        states,  # (V * B, L, D) or (V, B, L, D)
+    ):           # (V, B, R, D)
+        "Pick the states of the residues, aligned over views."
+        V, B, R = self.column_VBR.shape
+        states_VBLD = states.reshape(V, B, -1, states.shape[-1])
+        at_VBRD = self.column_VBR.clamp(min=0)[..., None].expand(-1, -1, -1, states.shape[-1])
+        return states_VBLD.gather(2, at_VBRD) * self.real_BR[..., None].to(states.dtype)
 
-# %% ../../nbs/models/views.ipynb #c032
+# %% ../../nbs/models/views.ipynb #c035
 def _stack(batches):
     "Stack the inputs of batches, padded to the longest: name -> (V, B, L)."
     longest = max(t.residue_BL.shape[1] for t in batches)
     widen = lambda x_BL, value: torch.nn.functional.pad(x_BL, (0, longest - x_BL.shape[1]), value=value)
     return {name: torch.stack([widen(t.inputs[name], t.pads[name]) for t in batches]) for name in batches[0].inputs}
 
-def _check_same(clean_VBR, real_BR):
-    "Raise ValueError where a view holds another residue than the first view."
-    differs = ((clean_VBR != clean_VBR[:1]) & real_BR).nonzero()
-    if not len(differs): return
-    view, chain, residue = differs[0].tolist()
-    raise ValueError(f"view {view}, chain {chain}, residue {residue + 1}: another letter than in view 0; all views must have the same "
-                     f"query, only the context may differ")
-
-# %% ../../nbs/models/views.ipynb #c034
 def _columns(batches):
     "Give the columns of each batch, (V, B, R); ValueError where their chains differ in number or length."
     lengths = [t.lengths_B for t in batches]
@@ -166,7 +153,6 @@ def plain_view(
     column_VBR, inputs = _columns([tokens]), _stack([tokens])
     return Views(inputs, column_VBR, torch.zeros_like(column_VBR, dtype=torch.bool), torch.full_like(inputs["input_ids"], -100))
 
-# %% ../../nbs/models/views.ipynb #c035
 def aligned_views(
     tokens,        # Tokens for all views, or a list of them, one for each view with a context of its own
     num_variants,  # V: number of views, at least 1
@@ -182,7 +168,10 @@ def aligned_views(
     real_BR, ids_VBL = column_VBR[0] >= 0, inputs["input_ids"]
     at_VBR = column_VBR.clamp(min=0)
     clean_VBR = ids_VBL.gather(2, at_VBR)
-    _check_same(clean_VBR, real_BR)
+    if len(differs := ((clean_VBR != clean_VBR[:1]) & real_BR).nonzero()):
+        view, chain, residue = differs[0].tolist()
+        raise ValueError(f"view {view}, chain {chain}, residue {residue + 1}: another letter than in view 0; all views must have the "
+                         f"same query, only the context may differ")
     chosen_VBR = torch.stack([choose_residues(real_BR.sum(1), real_BR.shape[1], rule.rates, rng) for _ in batches]).to(ids_VBL.device)
     view, chain, residue = chosen_VBR.nonzero(as_tuple=True)
     column, true_N = at_VBR[view, chain, residue], clean_VBR[chosen_VBR]
@@ -191,7 +180,7 @@ def aligned_views(
     ids_VBL[view, chain, column] = _exchange(true_N, rule, rng)
     return Views({**inputs, "input_ids": ids_VBL}, column_VBR, chosen_VBR, targets_VBL)
 
-# %% ../../nbs/models/views.ipynb #c055
+# %% ../../nbs/models/views.ipynb #c058
 @dataclass(frozen=True)
 class Msa:
     "An alignment of homologues with a query."
@@ -199,20 +188,6 @@ class Msa:
     homologues: tuple # residues of each, without gaps
     aligned: tuple    # the same in the columns of the query, "-" for a gap
 
-    @cached_property
-    def columns_HR(self):
-        "Give the aligned letters as bytes, (H, R)."
-        return np.array([np.frombuffer(a.encode(), np.uint8) for a in self.aligned]).reshape(len(self.aligned), len(self.query))
-
-# %% ../../nbs/models/views.ipynb #c057
-def _refuse_other(found, query, path):
-    "Raise ValueError when the query of an alignment is not the chain."
-    if found == query: return
-    at = next((i for i, (a, b) in enumerate(zip(found, query)) if a != b), min(len(found), len(query)))
-    raise ValueError(f"{path}: its query (record 1, {len(found)} residues) is not the chain ({len(query)} residues); they differ first at "
-                     f"residue {at + 1}. Make the alignment again from this sequence, or leave the chain without a context")
-
-# %% ../../nbs/models/views.ipynb #c058
 def read_a3m(
     path,   # A3M file, .gz or not
     query,  # the chain's sequence
@@ -220,7 +195,10 @@ def read_a3m(
     "Read an alignment; ValueError when its query is not the chain or a record does not fit its columns."
     (ids, _, _, rows), lines = parse_fasta(decode(read_bytes(path))[0])
     if not rows: raise ValueError(f"{path} holds no sequence; an A3M file with the query as its first record is needed")
-    _refuse_other(rows[0].replace("-", "").upper(), query, path)
+    if (found := rows[0].replace("-", "").upper()) != query:
+        at = next((i for i, (a, b) in enumerate(zip(found, query)) if a != b), min(len(found), len(query)))
+        raise ValueError(f"{path}: its query (record 1, {len(found)} residues) is not the chain ({len(query)} residues); they differ first "
+                         f"at residue {at + 1}. Make the alignment again from this sequence, or leave the chain without a context")
     aligned, kept = ["".join(c for c in row if not c.islower() and c != ".") for row in rows], {}
     for number, (name, row, cut) in enumerate(zip(ids, rows, aligned), 1):
         if len(cut) != len(aligned[0]):
@@ -241,7 +219,7 @@ def draw_context(
 ) -> list:                # residues of each homologue drawn
     "Draw homologues for a context, the rare kinds as likely as the frequent ones."
     if not msa.homologues: return []
-    aligned_HR = msa.columns_HR
+    aligned_HR = np.array([np.frombuffer(a.encode(), np.uint8) for a in msa.aligned])
     far_H = (aligned_HR == np.frombuffer(msa.query.encode(), np.uint8)).mean(1) <= max_similarity
     weight_H = far_H / np.array([(aligned_HR == row).mean(1).__ge__(alike).sum() for row in aligned_HR])
     drawn, letters, n = [], 0, min(max_sequences, int(far_H.sum()))

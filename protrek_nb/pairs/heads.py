@@ -14,7 +14,6 @@ import torch
 from torch import nn
 
 from ..models.batches import with_neighbours
-from ..core import patch_to
 from ..losses import NO_SCORE, unit
 from .inputs import check_kinds, features
 
@@ -102,7 +101,7 @@ def encode_positions(
     angle_BLW = 2 * math.pi * along_BL[..., None] * 2 ** torch.arange(WAVES, device=mask_BL.device)
     return torch.cat([angle_BLW.sin(), angle_BLW.cos()], -1)
 
-# %% ../../nbs/pairs/heads.ipynb #c022
+# %% ../../nbs/pairs/heads.ipynb #c024
 class CrossAttention(nn.Module):
     "Score a pair by comparing residues of one protein with residues of the other."
     def __init__(self, config:HeadConfig):
@@ -127,25 +126,21 @@ class CrossAttention(nn.Module):
         level = self.level(torch.cat([a_BCH, b_BCH]).flatten(1)).view(-1, *a_BCH.shape[1:]) + self.name
         return *level.chunk(2), a_BCL, b_BCL
 
-# %% ../../nbs/pairs/heads.ipynb #c024
-@patch_to(CrossAttention)
-def compare(self, a_BCH, b_BCH):
-    "Give the logit of one order (B,), and which looks met (B, C, C)."
-    beta_BCC = (self.query(a_BCH) @ self.key(b_BCH).transpose(1, 2) / math.sqrt(self.query.out_features)).softmax(-1)
-    return self.score((self.own(a_BCH) * (beta_BCC @ self.other(b_BCH))).flatten(1))[:, 0], beta_BCC
+    def compare(self, a_BCH, b_BCH):
+        "Give the logit of one order (B,), and which looks met (B, C, C)."
+        beta_BCC = (self.query(a_BCH) @ self.key(b_BCH).transpose(1, 2) / math.sqrt(self.query.out_features)).softmax(-1)
+        return self.score((self.own(a_BCH) * (beta_BCC @ self.other(b_BCH))).flatten(1))[:, 0], beta_BCC
 
-@patch_to(CrossAttention)
-def forward(self, a, b): # two tuples (residues_BLD, mask_BL)
-    "Give a logit for each pair, (B,)."
-    a_BCH, b_BCH, _, _ = self.both(a, b)
-    return (self.compare(a_BCH, b_BCH)[0] + self.compare(b_BCH, a_BCH)[0]) / 2
+    def forward(self, a, b): # two tuples (residues_BLD, mask_BL)
+        "Give a logit for each pair, (B,)."
+        a_BCH, b_BCH, _, _ = self.both(a, b)
+        return (self.compare(a_BCH, b_BCH)[0] + self.compare(b_BCH, a_BCH)[0]) / 2
 
-@patch_to(CrossAttention)
-def compared_residues(self, a, b): # two tuples (residues_BLD, mask_BL)
-    "Say which residues were compared: (B, La, Lb), sums to 1 for each pair."
-    a_BCH, b_BCH, a_BCL, b_BCL = self.both(a, b)
-    forth_BCC, back_BCC = self.compare(a_BCH, b_BCH)[1], self.compare(b_BCH, a_BCH)[1].transpose(1, 2)
-    return a_BCL.transpose(1, 2) @ ((forth_BCC + back_BCC) / (2 * self.look.out_features)) @ b_BCL
+    def compared_residues(self, a, b): # two tuples (residues_BLD, mask_BL)
+        "Say which residues were compared: (B, La, Lb), sums to 1 for each pair."
+        a_BCH, b_BCH, a_BCL, b_BCL = self.both(a, b)
+        forth_BCC, back_BCC = self.compare(a_BCH, b_BCH)[1], self.compare(b_BCH, a_BCH)[1].transpose(1, 2)
+        return a_BCL.transpose(1, 2) @ ((forth_BCC + back_BCC) / (2 * self.look.out_features)) @ b_BCL
 
 # %% ../../nbs/pairs/heads.ipynb #c030
 _classes = dict(mlp=PairMLP, siamese=SiamesePair, attention=CrossAttention)

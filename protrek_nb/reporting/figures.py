@@ -48,9 +48,11 @@ def new_figure(
 
 def legend_below(
     figure,      # gets the legend
-    marks: dict, # name -> matplotlib artist
+    marks: dict, # name -> matplotlib artist, or the look of a line
 ):
     "Name marks below the panels, in as many columns as fit."
+    from matplotlib.lines import Line2D
+    marks = {name: Line2D([], [], **mark) if isinstance(mark, dict) else mark for name, mark in marks.items()}
     across = int(14 * figure.get_figwidth() / (8 + max(map(len, map(str, marks)), default=0)))
     figure.legend(marks.values(), marks.keys(), loc="outside lower left", ncols=min(6, max(1, across)))
 
@@ -113,18 +115,6 @@ def _draw_bars(axis, at, rows, width, write, look):
         if np.isfinite(value): axis.text(x, top + 0.015, write(value), ha="center", fontsize=9, bbox=box, zorder=4)
 
 
-def _draw_points(axis, at, rows, joined, first, look):
-    "Draw one model's points; where lines join them, those of the first model are the larger ones."
-    axis.plot(at, rows["value"], "o-" if joined else "o", ms=6 if first else 3 if joined else 5, lw=2.2 if first else 1, **look)
-    whiskers(axis, at, rows, look["color"])
-
-
-def _draw_runs(axis, at, values, width):
-    "Draw single runs as dots, side by side; `values` holds those of each place."
-    for x, mark in zip(at, values):
-        axis.scatter(x + np.linspace(-0.2, 0.2, len(mark)) * width, mark, s=14, color="white", edgecolor="0.1", lw=0.8, zorder=3)
-
-
 def _finish_places(axis, firsts, level, letters):
     "Draw the level of guessing at each place, and name the places in lines of so many letters."
     for k, row in enumerate(firsts.itertuples()):
@@ -162,8 +152,13 @@ def plot_metrics(
             of_model = part[part["model"] == model].set_index("name").reindex(names)
             at, look = np.arange(len(names)) + (k - (len(colours) - 1) / 2) * width, dict(color=colour, label=model)
             if marks == "bars": _draw_bars(axis, at, of_model, width, write, look)
-            else: _draw_points(axis, at, of_model, marks == "lines", k == 0, look)
-            if dots is not None: _draw_runs(axis, at, [dots[(dots["model"] == model) & (dots["name"] == x)]["value"] for x in names], width)
+            else:  # where lines join the points, those of the first model are the larger ones
+                form, size = ("o-", 3) if marks == "lines" else ("o", 5)
+                axis.plot(at, of_model["value"], form, ms=6 if k == 0 else size, lw=2.2 if k == 0 else 1, **look)
+                whiskers(axis, at, of_model, colour)
+            for x, name in zip(at, names) if dots is not None else ():  # single runs, side by side
+                runs = dots[(dots["model"] == model) & (dots["name"] == name)]["value"]
+                axis.scatter(x + np.linspace(-0.2, 0.2, len(runs)) * width, runs, s=14, color="white", edgecolor="0.1", lw=0.8, zorder=3)
         _finish_places(axis, part.drop_duplicates("name"), level, int(10 * place))
         axis.set_title(str(panel))
     if marks == "bars": axes[0, 0].set(ylim=(0, 1.12), yticks=np.linspace(0, 1, 6))
@@ -185,11 +180,18 @@ def plot_scores(
     gaps = {m: np.concatenate([s["s_aa"] - s["s_ab"], s["s_bb"] - s["s_ba"]]) for m, s in scores.items()}
     reach = max(np.abs(np.concatenate(list(gaps.values()))).max(), 1e-6)
     for (left, right), (model, colour) in zip(axes, model_colours(scores).items()):
-        _draw_scores(left, scores[model], np.linspace(every.min(), every.max() + 1e-6, 36), colour)
+        y_N, score_N = labelled_scores(scores[model])
+        bins = np.linspace(every.min(), every.max() + 1e-6, 36)
+        left.hist(score_N[y_N == 1], bins, color=colour, alpha=0.75, label="the text's own protein")
+        left.hist(score_N[y_N == 0], bins, histtype="step", color="0.1", lw=1.3, label="its twin")
         left.set(title=f"{model}: ROC area {roc_area(scores[model]):.2f}", ylabel=f"texts (n = {2 * len(scores[model]):,})")
         threshold = (thresholds or {}).get(model)
         if threshold is not None: left.axvline(threshold, color="k", ls="--", lw=1.2, label="threshold from validation")
-        _draw_gaps(right, gaps[model], np.linspace(-reach, reach, 37), colour)
+        gap_N, bins = gaps[model], np.linspace(-reach, reach, 37)
+        right.hist(gap_N[gap_N > 0], bins, color=colour, alpha=0.75)
+        right.hist(gap_N[gap_N <= 0], bins, color="white", edgecolor=colour, hatch="////", lw=0)  # below zero is wrong
+        right.axvline(0, color="0.1", lw=1)
+        right.set_title(f"{percent(((gap_N > 0) + 0.5 * (gap_N == 0)).mean())} right, above zero")
     axes[-1, 0].set_xlabel("score of protein and text (cosine)")
     axes[-1, 1].set_xlabel("own protein's score minus its twin's, same text")
     marks = {label: mark for left in axes[::-1, 0] for mark, label in zip(*left.get_legend_handles_labels())}
@@ -197,26 +199,9 @@ def plot_scores(
     return figure
 
 # %% ../../nbs/reporting/figures.ipynb #c032
-def roc_area(
-    pairs: pd.DataFrame,  # columns s_aa, s_ab, s_bb, s_ba
-) -> float:               # 0.5 when own and twin's scores are alike, 1 when they do not overlap
-    "Measure how far own scores lie above twin's scores."
+def roc_area(pairs: pd.DataFrame) -> float:  # 0.5 when own and twin's scores are alike, 1 when they do not overlap
+    "Measure how far own scores lie above twin's scores, of pairs with s_aa, s_ab, s_bb, s_ba."
     return float(ranking_areas(*labelled_scores(pairs))[0][0])
-
-
-def _draw_scores(axis, pairs, bins, colour):
-    "Draw own scores filled and twin's scores as an outline."
-    y_N, score_N = labelled_scores(pairs)
-    axis.hist(score_N[y_N == 1], bins, color=colour, alpha=0.75, label="the text's own protein")
-    axis.hist(score_N[y_N == 0], bins, histtype="step", color="0.1", lw=1.3, label="its twin")
-
-
-def _draw_gaps(axis, gap_N, bins, colour):
-    "Draw differences; what lies below zero is wrong."
-    axis.hist(gap_N[gap_N > 0], bins, color=colour, alpha=0.75)
-    axis.hist(gap_N[gap_N <= 0], bins, color="white", edgecolor=colour, hatch="////", lw=0)
-    axis.axvline(0, color="0.1", lw=1)
-    axis.set_title(f"{percent(((gap_N > 0) + 0.5 * (gap_N == 0)).mean())} right, above zero")
 
 # %% ../../nbs/reporting/figures.ipynb #c040
 MEASURES = dict(one_way=("twins, one text", "-"), group=("twins, both texts", "--"), general_r1=("general retrieval, R@1", ":"))
@@ -232,6 +217,7 @@ def plot_history(
     guess: str = "guessing, one text",  # what the line at one half is; empty: there is none
 ):                       # figure
     "Draw loss and validation over epochs."
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
     figure, (above, below) = new_figure(7.6, 5.6, title, nrows=2, sharex=True)
     models, kept = models or {run: run for run in histories}, kept or {}
     colours = model_colours(["base", *dict.fromkeys(models.values())])
@@ -240,14 +226,19 @@ def plot_history(
         for axis in (above, below) if kept.get(run) is not None else ():
             axis.axvline(kept[run], color=colours[models[run]], lw=1, alpha=0.6)
     shown = [measures[name] for name in measures if any(name in table for table in histories.values())]
-    _history_axes(above, below, guess)
+    above.set_ylabel("training loss")
+    below.set(xlabel="epoch", ylabel="right on validation" if guess else "on validation", ylim=(0, 1.04))
+    below.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    if guess:
+        below.yaxis.set_major_formatter(PercentFormatter(1))
+        below.axhline(0.5, color="k", ls="--", lw=1, zorder=0)
     lines = {model: dict(color=colours[model], lw=3) for model in models.values()}
     lines |= {name: dict(color="0.2", ls=style) for name, style in shown}
     if any("valid_loss" in table for table in histories.values()): lines["validation loss"] = dict(color="0.2", ls="--")
     if any((table["epoch"] == 0).any() for table in histories.values()): lines["base model"] = dict(color=PALETTE["base"], lw=3)
     if kept: lines["weights kept (vertical)"] = dict(color="0.2", lw=1, alpha=0.6)
     if guess: lines[guess] = dict(color="k", ls="--", lw=1)
-    _legend_of_lines(figure, lines)
+    legend_below(figure, lines)
     return figure
 
 # %% ../../nbs/reporting/figures.ipynb #c042
@@ -262,30 +253,7 @@ def _draw_run(above, below, table, colour, measures):
         below.plot(table["epoch"], table[name], ls=style, **dots)
         for level in table.loc[table["epoch"] == 0, name]: below.axhline(level, color=PALETTE["base"], ls=style, lw=1, zorder=1)
 
-
-def _history_axes(above, below, guess):
-    "Name the axes."
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
-    above.set_ylabel("training loss")
-    below.set(xlabel="epoch", ylabel="right on validation" if guess else "on validation", ylim=(0, 1.04))
-    if guess: below.yaxis.set_major_formatter(PercentFormatter(1))
-    below.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    if guess: below.axhline(0.5, color="k", ls="--", lw=1, zorder=0)
-
-
-def _legend_of_lines(figure, lines):
-    "Name lines below the panels."
-    from matplotlib.lines import Line2D
-    legend_below(figure, {name: Line2D([], [], **style) for name, style in lines.items()})
-
 # %% ../../nbs/reporting/figures.ipynb #c047
-def _draw_control(axis, row, y, colour):
-    "Draw one control with its interval, ringed where it fires."
-    axis.plot([row.low, row.high], [y, y], color=colour, lw=2)
-    axis.plot(row.value, y, "o", color=colour, ms=6)
-    if row.fires: axis.plot(row.value, y, **RING)
-
-
 RING = dict(marker="o", ls="", ms=12, mfc="none", mec="#c00000", mew=1.8)
 
 
@@ -301,12 +269,16 @@ def plot_controls(
     axis.axvspan(0.45, 0.55, color="0.93", lw=0)
     axis.axvline(0.5, color="k", ls="--", lw=1)
     shift = dict(zip(colours, 0.3 * (np.arange(len(colours)) - (len(colours) - 1) / 2)))
-    for row in controls.itertuples(): _draw_control(axis, row, names.index(row.control) + shift[row.model], colours[row.model])
+    for row in controls.itertuples():
+        y, colour = names.index(row.control) + shift[row.model], colours[row.model]
+        axis.plot([row.low, row.high], [y, y], color=colour, lw=2)
+        axis.plot(row.value, y, "o", color=colour, ms=6)
+        if row.fires: axis.plot(row.value, y, **RING)
     low, high = np.nanmin(controls[["low", "value"]].to_numpy(float)), np.nanmax(controls[["high", "value"]].to_numpy(float))
     axis.set_yticks(range(len(names)), names)
     axis.set(xlim=(min(0.3, low - 0.05), max(0.7, high + 0.05)), ylim=(len(names) - 0.4, -0.6))
     axis.set_xlabel("right, with 95 % interval" + (f" (n = {n:,} pairs)" if n else ""))
-    _legend_of_lines(figure, {model: dict(marker="o", color=c, lw=2) for model, c in colours.items()} | {"fires": RING})
+    legend_below(figure, {model: dict(marker="o", color=c, lw=2) for model, c in colours.items()} | {"fires": RING})
     return figure
 
 # %% ../../nbs/reporting/figures.ipynb #c053

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['BASE_KEYS', 'NAMES', 'LEAKS', 'label_runs', 'long_metrics', 'run_gains', 'seed_gains', 'judged_gains', 'all_gains',
-           'summarise', 'refuse_repeats', 'gain_sentence', 'verdict', 'headline', 'Findings', 'gather', 'compare_words',
-           'best_rival', 'answers', 'answer_words', 'answer_title', 'violations', 'certificate_words']
+           'summarise', 'gain_sentence', 'headline', 'Findings', 'gather', 'compare_words', 'answers', 'answer_words',
+           'answer_title', 'violations', 'certificate_words']
 
 # %% ../../nbs/reporting/findings.ipynb #c003
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..eval import compare_models, over_seeds
-from ..metrics.intervals import compare_seeds, seed_interval, with_interval
+from ..metrics.intervals import ABSENT, compare_seeds, seed_interval, with_interval
 from .figures import change_word, percent
 from .folders import METRICS, SYSTEMS, FinishedRun, measured_rows, read_run
 
@@ -54,14 +54,17 @@ NAMES = {
     for label, target in dict(component="own family", text="own text").items()
     for score, words in dict(hit_at_1="first hit right", recall_at_10="recall at 10", mrr="MRR", map="MAP").items()}
 
-# %% ../../nbs/reporting/findings.ipynb #c021
+
 def long_metrics(
     runs: list,      # `FinishedRun`s of one system
 ) -> pd.DataFrame:   # run, seed, model, split, metric, value, low, high, n, clusters; but for twins also name, measure, unit, chance, own
     "Stack the metrics of runs; what two runs share, such as a base model, is listed once."
     stack = _twin_metrics if runs[0].system == "twins" else _judged_metrics
     table = pd.concat([stack(run).assign(run=run.name, seed=run.seed, split="test") for run in runs], ignore_index=True)
-    if "own" in table: table = _note_rivals(table)
+    if "own" in table:  # what sets its run apart is added to the name of a model: to rivals only where they differ between runs
+        own = table["own"].astype(bool)
+        differ = (table[~own].groupby(["seed", "model", "metric"])["value"].nunique() > 1).any()
+        table["model"] = table["model"].where(~(own | bool(differ)), table["model"] + table.pop("note"))
     table = table.drop_duplicates(["seed", "model", "metric"])
     for c in ("value", "low", "high", "n", "clusters"): table[c] = pd.to_numeric(table[c]).astype(float)
     return table.reset_index(drop=True)
@@ -71,16 +74,14 @@ def _twin_metrics(run):
     "Stack the metrics of one run on twins."
     kinds = {kind: pd.DataFrame(run.metrics.get(kind, [])) for kind in ("twins", "easy")}
     parts = [rows.assign(metric=kind + " " + rows["metric"]) for kind, rows in kinds.items() if len(rows)]
+    row = lambda r, score: dict(model=r["model"], metric=f"retrieval {r['label']} {r['direction']} {score}", value=r[score],
+                                low=r.get(f"{score}_low"), high=r.get(f"{score}_high"), n=r.get("n"))
     scores = ("hit_at_1", "recall_at_10", "mrr", "map")
-    parts += [pd.DataFrame([_retrieval_row(r, score) for r in run.metrics.get("retrieval", []) for score in scores if score in r])]
+    parts += [pd.DataFrame([row(r, score) for r in run.metrics.get("retrieval", []) for score in scores if score in r])]
     table = pd.concat([p for p in parts if len(p)] or [pd.DataFrame(columns=["model", "metric"])], ignore_index=True)
     columns = ["model", "metric", "value", "low", "high", "n", "clusters"]
     return table.reindex(columns=columns).replace({"model": dict(base=run.base_label, tuned=run.label)})
 
-def _retrieval_row(r, score):
-    "Give one retrieval score as a row of the long table."
-    found = dict(value=r[score], low=r.get(f"{score}_low"), high=r.get(f"{score}_high"), n=r.get("n"))
-    return dict(model=r["model"], metric=f"retrieval {r['label']} {r['direction']} {score}", **found)
 
 def _judged_rows(run):
     "Read the records of one run of another system; none is no error."
@@ -94,11 +95,6 @@ def _judged_metrics(run):
     named = dict(measure=table["metric"], metric=table["name"] + ": " + table["metric"], own=table["model"].isin(system.models))
     return table.assign(**named, clusters=np.nan, note=run.note)
 
-def _note_rivals(table):
-    "Add what sets its run apart to the name of a model: to rivals only where they differ between runs."
-    rivals = table[~table["own"].astype(bool)].groupby(["seed", "model", "metric"])["value"].nunique()
-    noted = table["own"].astype(bool) | bool((rivals > 1).any())
-    return table.assign(model=table["model"].where(~noted, table["model"] + table["note"])).drop(columns="note")
 
 # %% ../../nbs/reporting/findings.ipynb #c026
 def run_gains(
@@ -163,22 +159,14 @@ def summarise(
     averaged = over_seeds(long.dropna(subset=["value"])).drop(columns="split")
     single = long.drop_duplicates(["model", "metric"])[["model", "metric", "low", "high", "n"]]
     table = averaged.merge(single, on=["model", "metric"], suffixes=("", "_run"))
-    share = ~table["metric"].str.contains("margin|threshold")
+    share = ~table["metric"].str.contains("margin|threshold|smin|mcc|loss") # these may lie outside of 0 to 1
     for c in ("low", "high"): table[c] = table[c].where(table["seeds"] > 1, table[f"{c}_run"]).mask(share, lambda x: x.clip(0, 1))
     return table[columns]
 
-# %% ../../nbs/reporting/findings.ipynb #c043
-def refuse_repeats(
-    runs: list,  # `FinishedRun`s, labelled
-):
-    "Raise ValueError where two runs have the same parameters and seed."
-    seen = {}
-    for run in runs:
-        other = seen.setdefault((run.label, run.seed), run)
-        if other is run: continue
-        raise ValueError(f"{other.path} and {run.path} have the same parameters and seed {run.seed}: they are one result; give one of them")
-
 # %% ../../nbs/reporting/findings.ipynb #c046
+_changed = lambda gain: change_word(gain["low"], gain["high"], gain["p"])
+
+
 def gain_sentence(
     gain: pd.Series,  # before, after, difference, low, high, p
     what: str,        # what is measured, such as "twin pairs"
@@ -186,15 +174,8 @@ def gain_sentence(
     "Say how a share moved and how sure that is."
     points, over = lambda x: f"{100 * x:+.1f}", f" over {gain['seeds']:.0f} seeds" if gain.get("seeds", 1) > 1 else ""
     interval = f", {'t' if over else '95 %'} interval{over} {points(gain['low'])} to {points(gain['high'])}, p = {gain['p']:.2g}"
-    return (f"{what}: {percent(gain['before'], 1)} before, {percent(gain['after'], 1)} after training. The share {verdict(gain)} "
+    return (f"{what}: {percent(gain['before'], 1)} before, {percent(gain['after'], 1)} after training. The share {_changed(gain)} "
             f"({points(gain['difference'])} points{interval if np.isfinite(gain['low']) else ', one run without interval'}).")
-
-
-def verdict(
-    gain: pd.Series,  # low, high, p
-) -> str:             # as `change_word`
-    "Say whether a measure changed."
-    return change_word(gain["low"], gain["high"], gain["p"])
 
 
 def headline(
@@ -202,7 +183,7 @@ def headline(
 ) -> str:                 # a title
     "Say in one line what training did to twins and to easy pairs."
     rows = gains.set_index("metric")
-    say = lambda gain, what: f"{what} {verdict(gain)} ({percent(gain['before'], 1)} to {percent(gain['after'], 1)})"
+    say = lambda gain, what: f"{what} {_changed(gain)} ({percent(gain['before'], 1)} to {percent(gain['after'], 1)})"
     easy = "on easy pairs it" if "twins one_way" in rows.index else "Accuracy on easy pairs"
     told = {"twins one_way": "Accuracy on twins", "easy one_way": easy}
     found = [say(rows.loc[metric], what) for metric, what in told.items() if metric in rows.index]
@@ -219,6 +200,7 @@ class Findings:
 
     system = property(lambda self: self.runs[0].system)
     labels = property(lambda self: list(dict.fromkeys(run.label for run in self.runs)))
+    cells = property(lambda self: {(r.model, r.metric): r for r in self.summary.itertuples()})  # (model, metric) -> row
 
     @property
     def models(self):
@@ -234,6 +216,11 @@ class Findings:
         first = self.long.drop_duplicates("metric")
         chance = lambda r: r.chance if np.isfinite(r.chance) else None
         return {r.metric: (f"{METRICS.get(r.measure, r.measure)}, {r.name}", chance(r), r.unit) for r in first.itertuples(index=False)}
+
+    def text(self, model, metric):
+        "Write the value of one model and metric with its interval."
+        r = self.cells.get((model, metric))
+        return with_interval(r.value, r.low, r.high) if r else ABSENT
 
     def gain(self, label, metric):
         "Give the row of one model and metric; None where it was not measured."
@@ -251,7 +238,10 @@ def gather(
     if len({run.system for run in runs}) > 1:
         named = ", ".join(f"{run.name}: {run.system}" for run in runs)
         raise ValueError(f"these runs are of different systems ({named}): give those of one system")
-    refuse_repeats(label_runs(runs))
+    seen = {}
+    for run in label_runs(runs):
+        if (other := seen.setdefault((run.label, run.seed), run)) is run: continue
+        raise ValueError(f"{other.path} and {run.path} have the same parameters and seed {run.seed}: they are one result; give one of them")
     long = long_metrics(runs)
     return Findings(runs, long, all_gains(runs, long), summarise(long))
 
@@ -270,24 +260,15 @@ def compare_words(
     return "The intervals overlap, so the two are not clearly different."
 
 
-def best_rival(
-    found,       # `Findings` of a system other than twins
-    metric: str, # key of `found.names`
-):               # row of `found.summary`, or None
-    "Find the best of what the trained model has to beat."
-    own = set(found.long[found.long["own"].astype(bool)]["model"])
-    rivals = found.summary[(found.summary["metric"] == metric) & ~found.summary["model"].isin(own)].dropna(subset=["value"])
-    return rivals.loc[rivals["value"].idxmax()] if len(rivals) else None
-
-
 def answers(
     found,   # `Findings` of a system other than twins
 ) -> list:   # (metric, row of the trained model, row of the best rival or None)
     "Set each trained model beside its best rival, in the main metric, for each question."
-    main = SYSTEMS[found.system].main
-    asked = found.long[found.long["own"].astype(bool) & (found.long["measure"] == main)].drop_duplicates(["metric", "model"])
-    rows = found.summary.set_index(["metric", "model"], drop=False)
-    return [(r.metric, rows.loc[(r.metric, r.model)], best_rival(found, r.metric)) for r in asked.itertuples()]
+    long, own, main = found.long, found.long["own"].astype(bool), SYSTEMS[found.system].main
+    rows, asked = found.summary.set_index(["metric", "model"], drop=False), long[own & (long["measure"] == main)]
+    rivals = found.summary[~found.summary["model"].isin(long[own]["model"])].dropna(subset=["value"])
+    best = {metric: part.loc[part["value"].idxmax()] for metric, part in rivals.groupby("metric")}
+    return [(r.metric, rows.loc[(r.metric, r.model)], best.get(r.metric)) for r in asked.drop_duplicates(["metric", "model"]).itertuples()]
 
 
 def answer_words(
@@ -308,10 +289,10 @@ def answer_title(
     found,   # `Findings` of a system other than twins
 ) -> str:
     "Say in one line what the trained models reached, and their best rival, in the first question."
-    found_here = answers(found)
-    if not found_here: return "These runs measured nothing"
-    metric, rival = found_here[0][0], found_here[0][2]
-    reached = ", ".join(f"{own.model} {own.value:.3f}" for asked, own, _ in found_here if asked == metric)
+    given = answers(found)
+    if not given: return "These runs measured nothing"
+    metric, _, rival = given[0]
+    reached = ", ".join(f"{own.model} {own.value:.3f}" for asked, own, _ in given if asked == metric)
     return f"{found.names[metric][0]}: {reached}" + (f"; best rival, {rival.model}, {rival.value:.3f}" if rival is not None else "")
 
 # %% ../../nbs/reporting/findings.ipynb #c057

@@ -11,7 +11,7 @@ import textwrap
 import numpy as np
 import pandas as pd
 
-from .figures import new_figure, styled
+from .figures import legend_below, new_figure, styled
 
 # %% ../../nbs/reporting/maps.ipynb #c006
 def centred(
@@ -71,7 +71,8 @@ def plot_map(
         first = maps[0] if maps else None
         whole = figure.add_subplot(axes[0, 0].get_gridspec()[0, m * k:(m + 1) * k], sharex=first, sharey=first)
         maps.append(whole)
-        _draw_background(whole, places[model, "sequence"], places[model, "text"])
+        whole.scatter(*places[model, "text"].T, s=14, marker="s", color="0.93", edgecolor="0.65", lw=0.4)
+        whole.scatter(*places[model, "sequence"].T, s=14, marker="o", color="0.75", edgecolor="0.55", lw=0.4)
         whole.set_title(f"{model} (n = {len(places[model, 'sequence'])} proteins, {len(places[model, 'text'])} texts)")
         whole.set_xlabel(f"{LAYOUTS[method]} 1, one layout for all panels")
         for axis, case, colour in zip(axes[1, m * k:], cases, CASE_COLOURS):
@@ -81,17 +82,13 @@ def plot_map(
             axis.set_xlabel(case.get("note", {}).get(model, ""), fontsize=9)
     maps[0].set_ylabel(f"{LAYOUTS[method]} 2")
     for axis in figure.axes: axis.set(xticks=[], yticks=[])
-    _map_legend(figure)
+    mark = lambda marker, fill, ls: dict(marker=marker, color="0.3", markerfacecolor=fill, ls=ls, markersize=7)
+    legend_below(figure, {"protein A": mark("o", "0.3", "-"), "its text": mark("s", "0.3", "-"),
+                          "protein B, the twin": mark("o", "white", ":"), "its text ": mark("s", "white", ":")})
     return figure
 
 # %% ../../nbs/reporting/maps.ipynb #c023
 LAYOUTS = dict(tsne="t-SNE", umap="UMAP")
-
-def _draw_background(axis, prot_N2, text_M2):
-    "Draw all proteins and texts in grey."
-    axis.scatter(*text_M2.T, s=14, marker="s", color="0.93", edgecolor="0.65", lw=0.4)
-    axis.scatter(*prot_N2.T, s=14, marker="o", color="0.75", edgecolor="0.55", lw=0.4)
-
 
 def _draw_case(axis, prot_N2, text_M2, case, colour):
     "Draw two proteins, two texts and who belongs to whom."
@@ -107,12 +104,3 @@ def _enlarge(axis, places, case):
     middle, half = (xy.max(0) + xy.min(0)) / 2, 0.62 * np.ptp(xy, axis=0).max() + 1e-6
     axis.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half))
     for side in axis.spines.values(): side.set(visible=True, color="0.8")
-
-
-def _map_legend(figure):
-    "Name the marks below the panels."
-    from matplotlib.lines import Line2D
-    mark = lambda marker, fill, ls: Line2D([], [], marker=marker, color="0.3", markerfacecolor=fill, ls=ls, markersize=7)
-    marks = {"protein A": ("o", "0.3", "-"), "its text": ("s", "0.3", "-"),
-             "protein B, the twin": ("o", "white", ":"), "its text ": ("s", "white", ":")}
-    figure.legend([mark(*m) for m in marks.values()], marks.keys(), loc="outside lower left", ncols=4)

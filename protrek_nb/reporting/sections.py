@@ -5,21 +5,19 @@
 # %% auto #0
 __all__ = ['Words', 'Table', 'Picture', 'Section', 'MAIN', 'BARS', 'FILES', 'absent', 'main_table', 'interval_words',
            'finding_title', 'accuracy_picture', 'common_words', 'lacking_words', 'split_sizes', 'split_section',
-           'kept_epoch', 'history_parts', 'validation_words', 'history_section', 'made_section', 'file_table',
-           'mining_blocks']
+           'kept_epoch', 'history_section', 'made_section', 'mining_blocks']
 
 # %% ../../nbs/reporting/sections.ipynb #c003
 from collections import namedtuple
 
-import numpy as np
 import pandas as pd
 
 from ..core import read_json, read_table
 from ..metrics.intervals import ABSENT, with_interval
 from ..mining import MiningReport
 from .figures import percent, plot_history, plot_metrics
-from .findings import answer_title, certificate_words, headline
-from .folders import METRICS, SYSTEMS
+from .findings import Findings, answer_title, certificate_words, headline
+from .folders import METRICS, SYSTEMS, FinishedRun
 
 # %% ../../nbs/reporting/sections.ipynb #c008
 Words = namedtuple("Words", "text")
@@ -37,33 +35,26 @@ MAIN = ("twins one_way", "twins group", "twins first_direction", "twins roc_auc"
 
 
 def main_table(
-    found,         # `Findings`
+    found: Findings,
     metrics=MAIN,  # keys of `found.names`, in order
 ) -> pd.DataFrame: # text cells: measure, n with its unit, guessing, each model, each change
     "Set measures of all models side by side, with intervals."
-    cells, names, rows = {(r.model, r.metric): r for r in found.summary.itertuples()}, found.names, []
+    cells, names, rows, base = found.cells, found.names, [], {run.label: run.base_label for run in found.runs}
     for metric in [m for m in metrics if any((model, m) in cells for model in found.models)]:
         first = next(cells[model, metric] for model in found.models if (model, metric) in cells)
         measure, chance, unit = names[metric]
         row = dict(measure=measure, n=f"{first.n:,.0f} {unit}", guessing="" if chance is None else f"{chance:.2f}")
-        row |= {model: with_interval(r.value, r.low, r.high) if (r := cells.get((model, metric))) else ABSENT for model in found.models}
+        row |= {model: found.text(model, metric) for model in found.models}
         for label in found.labels if len(found.gains) or found.system == "twins" else ():
-            gain = found.gain(label, metric)
-            row[f"change, {label}"] = (_bare_change(cells, found, label, metric) if gain is None else
-                                       with_interval(gain["difference"], gain["low"], gain["high"], "{:+.3f}"))
+            gain, before, after = found.gain(label, metric), cells.get((base[label], metric)), cells.get((label, metric))
+            if gain is not None: change = with_interval(gain["difference"], gain["low"], gain["high"], "{:+.3f}")
+            else: change = f"{after.value - before.value:+.3f}" if before and after else ABSENT  # no paired comparison was made
+            row[f"change, {label}"] = change
         rows.append(row)
     return pd.DataFrame(rows)
 
-
-def _bare_change(cells, found, label, metric):
-    "Subtract the base model of twins where no paired comparison was made."
-    before, after = (cells.get((model, metric)) for model in (next(r.base_label for r in found.runs if r.label == label), label))
-    return f"{after.value - before.value:+.3f}" if before and after else ABSENT
-
 # %% ../../nbs/reporting/sections.ipynb #c015
-def interval_words(
-    found,   # `Findings`
-) -> str:    # one sentence
+def interval_words(found: Findings) -> str:  # one sentence
     "Say for each model what its intervals are of."
     seeds, told = found.summary.groupby("model")["seeds"].max(), {}
     single = "one run, bootstrap interval over " + ("families" if found.system == "twins" else "groups of relatives")
@@ -77,18 +68,16 @@ BARS = {"twins one_way": "twins: one text", "twins group": "twins: both texts", 
         "retrieval component protein_to_text hit_at_1": "retrieval: first hit right"}
 
 
-def finding_title(
-    found,   # `Findings`
-) -> str:
+def finding_title(found: Findings) -> str:
     "Say in one line what the runs found."
     if found.system != "twins": return answer_title(found)
     if len(found.labels) == 1: return headline(found.gains)
-    value = found.summary.set_index(["model", "metric"])["value"]
-    return "Accuracy on twins: " + ", ".join(f"{model} {percent(value.get((model, 'twins one_way'), np.nan), 1)}" for model in found.models)
+    reached = {model: found.cells.get((model, "twins one_way")) for model in found.models}
+    return "Accuracy on twins: " + ", ".join(f"{model} {percent(r and r.value, 1)}" for model, r in reached.items())
 
 
 def accuracy_picture(
-    found,      # `Findings`
+    found: Findings,
     bars=BARS,  # metric -> its short name
 ) -> list:      # blocks
     "Draw the main measures of all models."
@@ -109,7 +98,7 @@ def accuracy_picture(
 
 # %% ../../nbs/reporting/sections.ipynb #c023
 def common_words(
-    found,    # `Findings`
+    found: Findings,
     guessing, # what guessing would give, a sentence
 ) -> Words:
     "Say what guessing gives, and whether the splits can be trusted."
@@ -123,24 +112,20 @@ def lacking_words(found):
     return [Words(f"{run.name} lacks: {', '.join(run.lacking())}.") for run in found.runs if run.lacking()]
 
 # %% ../../nbs/reporting/sections.ipynb #c048
-def split_sizes(
-    run,     # `FinishedRun`
-) -> dict:   # split -> rows; folds for metal sites
+def split_sizes(run: FinishedRun) -> dict:  # split -> rows; folds for metal sites
     "Count the rows of each split, as the pair table or the certificate has them."
     if run.pairs is not None: return {f"{split} pairs": int((run.pairs["split"] == split).sum()) for split in ("train", "valid", "test")}
     c = run.certificate
-    folds = {f"chains in fold {k}": n for k, n in c.get("chains", {}).items()} | (dict(test=c["test"]) if "test" in c else {})
-    return {f"{split} rows": n for split, n in c["rows"].items()} if "rows" in c else folds
+    if "rows" in c: return {f"{split} rows": n for split, n in c["rows"].items()}
+    return {f"chains in fold {k}": n for k, n in c.get("chains", {}).items()} | (dict(test=c["test"]) if "test" in c else {})
 
 
-def split_section(
-    found,       # `Findings`
-) -> Section:
+def split_section(found: Findings) -> Section:
     "Say what the certificates say."
     blocks = [Words(" ".join(certificate_words(found.runs[0].certificate, found.runs[0].pairs)))]
     said = lambda c: dict(clean="yes" if c["clean"] else "NO", threshold=percent(c["threshold"]))
-    sizes = lambda run: {split: f"{n:,}" for split, n in split_sizes(run).items()}
-    rows = [dict(run=run.name, seed=run.seed) | said(run.certificate) | sizes(run) for run in found.runs]
+    rows = [dict(run=run.name, seed=run.seed) | said(run.certificate)
+            | {split: f"{n:,}" for split, n in split_sizes(run).items()} for run in found.runs]
     table = Table("splits", pd.DataFrame(rows).fillna(""), "The size of each split, and whether the certificate is clean.")
     return Section("The splits", [*blocks, table])
 
@@ -158,32 +143,17 @@ def kept_epoch(
     return float(history.loc[history[score].idxmin() if score == "valid_loss" else history[score].idxmax(), "epoch"])
 
 
-def history_parts(
-    found,   # `Findings`
-) -> dict:   # name -> (run, its history, or that of one of its folds)
-    "List the trainings of all runs."
-    parts = {}
-    for run in found.runs:
-        if "fold" not in run.history: parts[run.name] = run, run.history
-        else: parts |= {f"{run.name}, fold {k:g}": (run, part) for k, part in run.history.groupby("fold")}
-    return parts
-
-
-def validation_words(found, kept):
-    "Say what twins reached on validation at the kept epochs, mean over the runs of a model."
-    reached = [(run.label, run.history.loc[run.history["epoch"] == kept[run.name], "one_way"].mean()) for run in found.runs
-               if "one_way" in run.history and kept[run.name]]
-    means = pd.DataFrame(reached, columns=["label", "value"]).groupby("label", sort=False)["value"].mean()
-    return ", ".join(f"{label} {percent(value)}" for label, value in means.items())
-
-
-def history_section(
-    found,       # `Findings`
-) -> Section:
+def history_section(found: Findings) -> Section:
     "Draw loss and validation of all runs."
-    parts, twins = history_parts(found), found.system == "twins"
+    parts, twins = {}, found.system == "twins"
+    for run in found.runs:
+        folds = run.history.groupby("fold") if "fold" in run.history else ()
+        parts |= {f"{run.name}, fold {k:g}": (run, part) for k, part in folds} or {run.name: (run, run.history)}
     kept = {name: kept_epoch(run, history) for name, (run, history) in parts.items()}
-    words = validation_words(found, kept) if twins else ""
+    reached = [(run.label, table.loc[table["epoch"] == kept[name], "one_way"].mean())
+               for name, (run, table) in parts.items() if "one_way" in table and kept[name]]
+    means = pd.DataFrame(reached, columns=["label", "value"]).groupby("label", sort=False)["value"].mean()
+    words = ", ".join(f"{label} {percent(value)}" for label, value in means.items())
     title = f"Validation in {len(parts)} trainings"
     first, last = next((name, f"{history['epoch'].max():g}") for name, (_, history) in parts.items())
     if len(parts) == 1: title = f"Weights of epoch {kept[first]:g} of {last} kept" if kept[first] else f"Training until epoch {last}"
@@ -204,26 +174,23 @@ FILES = {"params.json": "parameters, seed, hash of the data, software", "history
          "rejected.csv": "input rows that were set aside, with the reason"}
 
 
-def made_section(
-    found,       # `Findings`
-) -> Section:
+def made_section(found: Findings) -> Section:
     "List parameters, data, software, files, and input rows that were set aside."
-    data = lambda run: {"data hash": run.params.get("data_hash", "")[:16], "rows set aside": _rejected(run)}
-    rows = {run.name: run.params["params"] | data(run) | _software(run.params.get("environment") or {}) for run in found.runs}
+    rows, first = {}, found.runs[0]
+    for run in found.runs:
+        environment, rejected = run.params.get("environment") or {}, run.path / "rejected.csv"
+        aside = len(read_table(rejected)) if rejected.exists() else 0
+        data = {"data hash": run.params.get("data_hash", "")[:16], "rows set aside": str(aside)}
+        software = {k: environment.get(k) for k in ("device", "git_revision", "git_dirty", "python")}
+        software |= {k: (environment.get("packages") or {}).get(k) for k in ("torch", "transformers", "numpy")}
+        rows[run.name] = run.params["params"] | data | software
     table = pd.DataFrame(rows).astype(object).where(lambda t: t.notna(), "").astype(str).rename_axis("parameter").reset_index()
     words = Words("Made from the run folders " + ", ".join(rows) + " and nothing else.")
-    parameters = Table("parameters", table, "Parameters, data, software.")
-    return Section("How it was made", [words, parameters, file_table(found.runs[0]), *mining_blocks(found.runs[0])])
-
-
-def file_table(
-    run,      # `FinishedRun`
-) -> Table:
-    "List what lies in a run folder."
     size = lambda path: sum(p.stat().st_size for p in path.rglob("*") if p.is_file()) if path.is_dir() else path.stat().st_size
-    row = lambda p: {"file or folder": p.name, "kB": f"{size(p) / 1000:,.1f}", "what it holds": FILES.get(p.name, "")}
-    rows = [row(p) for p in sorted(run.path.iterdir())]
-    return Table("files", pd.DataFrame(rows), f"The run folder {run.name}.")
+    listed = [{"file or folder": p.name, "kB": f"{size(p) / 1000:,.1f}", "what it holds": FILES.get(p.name, "")}
+              for p in sorted(first.path.iterdir())]
+    files = Table("files", pd.DataFrame(listed), f"The run folder {first.name}.")
+    return Section("How it was made", [words, Table("parameters", table, "Parameters, data, software."), files, *mining_blocks(first)])
 
 
 def mining_blocks(run):
@@ -233,14 +200,3 @@ def mining_blocks(run):
     frame = MiningReport(**read_json(path)).to_frame().set_axis(["what became of it", "rule", "pairs", "share"], axis=1)
     return [Table("mining", frame.astype(str), f"Pairs of proteins that mining of {run.name} looked at.")]
 
-
-def _software(environment):
-    "Pick what can change a result."
-    packages = environment.get("packages") or {}
-    named = {k: environment.get(k) for k in ("device", "git_revision", "git_dirty", "python")}
-    return named | {k: packages.get(k) for k in ("torch", "transformers", "numpy")}
-
-def _rejected(run):
-    "Count the input rows that were set aside."
-    path = run.path / "rejected.csv"
-    return str(len(read_table(path))) if path.exists() else "0"

@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = ['SECTIONS', 'answer_section', 'records_table', 'pair_sections', 'term_sections', 'attention_blocks', 'site_sections',
-           'shared_sections', 'make_sections']
+           'make_sections']
 
 # %% ../../nbs/reporting/systems.ipynb #c003
 import numpy as np
 import pandas as pd
 
 from ..metrics.intervals import bootstrap_interval, interval_cells, with_interval
-from .findings import answer_words
-from .folders import METRICS, SYSTEMS
+from .findings import Findings, answer_words
+from .folders import METRICS, SYSTEMS, FinishedRun
 from protrek_nb.reporting.sections import (
     Section, Table, Words, absent, accuracy_picture, common_words, history_section, interval_words, lacking_words, made_section, main_table,
     split_section)
@@ -20,33 +20,26 @@ from .twins import (
     control_section, decision_section, example_section, found_section, map_section, retrieval_section, score_section)
 
 # %% ../../nbs/reporting/systems.ipynb #c006
-def answer_section(
-    found,       # `Findings` of a system other than twins
-) -> Section:
+def answer_section(found: Findings) -> Section:  # of a system other than twins
     "Say, draw and tabulate what was found, with everything that has to be beaten beside it."
     main = SYSTEMS[found.system].main
     bars = {metric: metric.removesuffix(f": {main}") for metric in found.names if metric.endswith(f": {main}")}
-    words = [Words(said) for said in answer_words(found)]
     guessing = ("What knows only frequencies, relatives or single proteins stands beside the trained model: "
                 "a number that does not beat it says little.")
     change = " The change is against the baseline, on the same rows." if len(found.gains) else ""
     caption = f"Value with 95 % interval ({interval_words(found)}).{change}"
     table = Table("metrics", main_table(found, list(found.names)), caption)
-    return Section("What was found", [*words, common_words(found, guessing), *accuracy_picture(found, bars), table, *lacking_words(found)])
+    words = [*map(Words, answer_words(found)), common_words(found, guessing)]
+    return Section("What was found", [*words, *accuracy_picture(found, bars), table, *lacking_words(found)])
 
 # %% ../../nbs/reporting/systems.ipynb #c011
-def records_table(
-    name, caption,  # of the table
-    records,        # list of dicts
-) -> list:          # one Table, or none
-    "Tabulate records as text."
+def records_table(name, caption, records) -> list:  # one Table, or none
+    "Tabulate records, a list of dicts, as text."
     rows = pd.DataFrame(records or []).map(lambda x: f"{x:.3f}" if isinstance(x, float) else str(x))
     return [Table(name, rows, caption)] if len(rows) else []
 
 
-def pair_sections(
-    found,   # `Findings` of runs on pairs
-) -> list:   # `Section`s
+def pair_sections(found: Findings) -> list:  # `Section`s of runs on pairs
     "Show what may have leaked, and what metadata say."
     metrics = found.runs[0].metrics
     at = [dict(metric=METRICS.get(name, name), value=value) for name, value in (metrics.get("test") or {}).items()]
@@ -57,9 +50,7 @@ def pair_sections(
             Section("What could have leaked", [*audit, *facts] or [absent("audit")])]
 
 # %% ../../nbs/reporting/systems.ipynb #c014
-def term_sections(
-    found,   # `Findings` of runs on terms
-) -> list:   # `Section`s
+def term_sections(found: Findings) -> list:  # `Section`s of runs on terms
     "Show the namespaces, and where the model looked."
     run, blocks = found.runs[0], [absent("namespaces")]
     spaces = pd.DataFrame(run.metrics.get("namespaces") or [])
@@ -67,21 +58,15 @@ def term_sections(
         spaces = spaces.astype(dict(value=float, low=float, high=float))
         spaces = spaces.assign(cell=interval_cells(spaces), metric=spaces["metric"].map(lambda m: METRICS.get(m, m)))
         gain = spaces["model"].str.contains("gain over naive")
-        blocks = [Table("namespaces", _wide(spaces[~gain]), f"Each namespace by itself, in {run.name}.")]
+        shape = dict(index=["question", "namespace", "metric"], columns="model", values="cell", aggfunc="first", sort=False)
+        wide = lambda rows: rows.pivot_table(**shape).fillna("").reset_index()
+        blocks = [Table("namespaces", wide(spaces[~gain]), f"Each namespace by itself, in {run.name}.")]
         words = "What models have over frequencies, on the same draws; a fall of Smin is a gain."
-        if gain.any(): blocks.append(Table("gains", _wide(spaces[gain]), words))
+        if gain.any(): blocks.append(Table("gains", wide(spaces[gain]), words))
     return [Section("Each namespace", blocks), Section("Where the model looked", attention_blocks(run))]
 
 
-def _wide(spaces):
-    "Give each model a column."
-    index = ["question", "namespace", "metric"]
-    return spaces.pivot_table(index=index, columns="model", values="cell", aggfunc="first", sort=False).fillna("").reset_index()
-
-
-def attention_blocks(
-    run,     # `FinishedRun` on terms
-) -> list:   # blocks
+def attention_blocks(run: FinishedRun) -> list:  # blocks
     "Say whether attention finds the residues that determine a term."
     table = pd.DataFrame(run.metrics.get("attention") or [])
     if not len(table): return [absent("known residues")]
@@ -94,9 +79,7 @@ def attention_blocks(
     return [Words(words)]
 
 # %% ../../nbs/reporting/systems.ipynb #c017
-def site_sections(
-    found,   # `Findings` of runs on metal sites
-) -> list:   # `Section`s
+def site_sections(found: Findings) -> list:  # `Section`s of runs on metal sites
     "Show how many residues of incomplete sites are called."
     counts = found.runs[0].metrics.get("decoys") or {}
     rows = [dict(question=question, **{k.replace("_", " "): f"{n:,}" for k, n in part.items()}) for question, part in counts.items()]
@@ -104,19 +87,15 @@ def site_sections(
     return [Section("Incomplete sites", blocks or [absent("incomplete sites, which only made-up chains have")])]
 
 # %% ../../nbs/reporting/systems.ipynb #c020
-def shared_sections(own):
-    "Put the sections that only one system has between the answer and what all share."
-    return (answer_section, own, split_section, history_section, made_section)
-
-
 SECTIONS = dict(
     twins=(found_section, example_section, decision_section, score_section, retrieval_section, control_section, split_section, map_section,
            history_section, made_section),
-    go=shared_sections(term_sections), pairs=shared_sections(pair_sections), binding=shared_sections(site_sections))
+    **{system: (answer_section, own, split_section, history_section, made_section)  # what only one system has comes after the answer
+       for system, own in dict(go=term_sections, pairs=pair_sections, binding=site_sections).items()})
 
 
 def make_sections(
-    found,                # `Findings`
+    found: Findings,
     method: str = "tsne", # layout of the map of twins: "tsne" or "umap"
 ) -> list:                # `Section`s
     "Make all sections of a report."

@@ -12,10 +12,11 @@ import pandas as pd
 
 from ..core import read_json
 from ..eval import pair_outcomes
-from ..metrics.intervals import ABSENT, interval_cells, with_interval
+from ..metrics.intervals import interval_cells
 from ..mining import plot_twin
 from .figures import percent, plot_controls, plot_scores, roc_area, styled
-from .findings import NAMES, gain_sentence
+from .findings import NAMES, Findings, gain_sentence
+from .folders import FinishedRun
 from .maps import LAYOUTS, centred, draw_cases, plot_map, shared_map
 from .sections import (
     Picture, Section, Table, Words, absent, accuracy_picture, common_words, interval_words, lacking_words, main_table)
@@ -23,17 +24,15 @@ from .sections import (
 # %% ../../nbs/reporting/twins.ipynb #c008
 def retrieval_words(found):
     "Say what became of general retrieval, for better or worse."
-    value, said = found.summary.set_index(["model", "metric"])["value"], []
-    key = "retrieval component protein_to_text "
-    if not all((model, key + score) in value for model in found.models for score in ("hit_at_1", "map")): return []
-    for score, what, form in (("hit_at_1", "First hit right", lambda x: percent(x, 1)), ("map", "mean average precision", "{:.3f}".format)):
-        said.append(f"{what}: " + ", ".join(f"{model} {form(value[model, key + score])}" for model in found.models))
+    cells, key = found.cells, "retrieval component protein_to_text "
+    told = dict(hit_at_1=("First hit right", lambda x: percent(x, 1)), map=("mean average precision", "{:.3f}".format))
+    if not all((model, key + score) in cells for model in found.models for score in told): return []
+    said = [f"{what}: " + ", ".join(f"{model} {form(cells[model, key + score].value)}" for model in found.models)
+            for score, (what, form) in told.items()]
     return [Words(f"General retrieval, from a protein to the texts of its family. {'; '.join(said)}.")]
 
 
-def found_section(
-    found,       # `Findings`
-) -> Section:
+def found_section(found: Findings) -> Section:
     "Say, draw and tabulate what was found on twins."
     said = {"twins one_way": "Twin pairs, a text prefers its own protein", "twins group": "Twin pairs, both texts do",
             "easy one_way": "Easy pairs, a text prefers its own protein"}
@@ -49,9 +48,7 @@ def found_section(
     return Section("What was found", [*words, *accuracy_picture(found), table, *lacking_words(found)])
 
 # %% ../../nbs/reporting/twins.ipynb #c012
-def example_section(
-    found,       # `Findings`
-) -> Section:
+def example_section(found: Findings) -> Section:
     "Show the most similar twin pair of the test split."
     from matplotlib import pyplot
     pairs = found.runs[0].pairs.query("split == 'test'")
@@ -69,16 +66,13 @@ def example_section(
 CHOICES = {"": "validation split", "_test_swept": "the test set itself (reference's way, flatters)"}
 
 
-def decision_table(
-    found,          # `Findings`
-) -> pd.DataFrame:  # text cells: pairs, model, threshold chosen on, threshold, precision, recall, F1
+def decision_table(found: Findings) -> pd.DataFrame:  # text cells: pairs, model, threshold chosen on, threshold, precision, recall, F1
     "Set decisions at honest and at swept thresholds side by side."
-    cells, rows = {(r.model, r.metric): r for r in found.summary.itertuples()}, []
+    cells, rows = found.cells, []
     for kind, name in (("twins", "twins"), ("easy", "easy pairs")):
         for model in [m for m in found.models if any(key[0] == m and key[1].startswith(kind) for key in cells)]:
             for suffix, choice in CHOICES.items():
-                got = {c: cells.get((model, f"{kind} {c}{suffix}")) for c in ("threshold", "precision", "recall", "f1")}
-                values = {c: with_interval(r.value, r.low, r.high) if r else ABSENT for c, r in got.items()}
+                values = {c: found.text(model, f"{kind} {c}{suffix}") for c in ("threshold", "precision", "recall", "f1")}
                 rows.append({"pairs": name, "model": model, "threshold chosen on": choice} | values)
     return pd.DataFrame(rows)
 
@@ -94,9 +88,7 @@ def decision_section(found):
     return Section("Decisions at a threshold", [words, Table("decisions", table, caption)])
 
 # %% ../../nbs/reporting/twins.ipynb #c020
-def score_section(
-    found,       # `Findings`
-) -> Section:
+def score_section(found: Findings) -> Section:
     "Draw the score distributions of all models, one run each, of the first run's seed where there is one."
     first = {run.label: run for run in reversed(found.runs)} | {run.label: run for run in found.runs if run.seed == found.runs[0].seed}
     scores = {found.runs[0].base_label: found.runs[0].scores("base")} | {label: run.scores("tuned") for label, run in first.items()}
@@ -111,9 +103,7 @@ def score_section(
     return Section("Scores", [Picture("scores", figure, caption)])
 
 # %% ../../nbs/reporting/twins.ipynb #c023
-def retrieval_section(
-    found,       # `Findings`
-) -> Section:
+def retrieval_section(found: Findings) -> Section:
     "Tabulate retrieval both ways, before and after."
     table = main_table(found, [m for m in NAMES if m.startswith("retrieval")])
     if not len(table): return Section("Retrieval", [absent("retrieval")])
@@ -131,9 +121,7 @@ TEMPERATURE = dict(model="model", temperature="temperature", mean_cosine="mean c
                    share_above="share of right pairs above it")
 
 
-def control_section(
-    found,       # `Findings`
-) -> Section:
+def control_section(found: Findings) -> Section:
     "Show what scorers get that do not read."
     run = found.runs[0]
     controls = pd.DataFrame(run.metrics.get("controls") or [], columns=["model", "control", "value", "low", "high", "fires"])
@@ -166,9 +154,7 @@ def drift_blocks(run):
     return blocks or [absent("drift")]
 
 # %% ../../nbs/reporting/twins.ipynb #c033
-def run_vectors(
-    run,     # `FinishedRun`
-) -> tuple:  # (dict (model, kind) -> vectors, dict kind -> string -> row); None where the run folder has none
+def run_vectors(run: FinishedRun) -> tuple:  # (model, kind) -> vectors; kind -> string -> row. None where the run folder has none
     "Read the test embeddings of a run."
     from safetensors.numpy import load_file
     path, names = run.path / "embeddings.safetensors", run.path / "strings.json"
@@ -180,18 +166,18 @@ def run_vectors(
 def map_cases(run, pairs, row_of):
     "Describe drawn pairs: rows of their vectors, and what each model makes of them."
     sides, right, cases = ("anchor", "hard_neg"), {0: "no text", 0.5: "one text", 1: "both texts"}, []
+    scores = {run.base_label: run.scores("base"), run.label: run.scores("tuned")}
     for pair in pairs.to_dict("records"):
         judged = {}
-        for model, label in (("base", run.base_label), ("tuned", run.label)):
-            scores = run.scores(model)
-            this = (scores["anchor_id"] == pair["anchor_id"]) & (scores["hard_neg_id"] == pair["hard_neg_id"])
-            outcome = pair_outcomes(scores[this]).iloc[0]
+        for label, table in scores.items():
+            this = (table["anchor_id"] == pair["anchor_id"]) & (table["hard_neg_id"] == pair["hard_neg_id"])
+            outcome = pair_outcomes(table[this]).iloc[0]
             judged[label] = f"{right.get(outcome['one_way'], 'tied')} right\nmargin {outcome['margin']:+.3f}"
         rows = {kind: [row_of[kind][pair[f"{side}_{short}"]] for side in sides] for kind, short in (("sequence", "seq"), ("text", "text"))}
         cases.append(dict(name=f"{pair['anchor_id']} / {pair['hard_neg_id']}", note=judged, **rows))
     return cases
 
-# %% ../../nbs/reporting/twins.ipynb #c034
+
 MAP_WORDS = ("{cases} twin pairs of different families, drawn at random (seed {seed}) among {pairs:,} of the test split "
              "without a look at any score, and {others} more in grey. "
              "One {layout} layout for both models, so positions can be compared; the mean of each cloud is subtracted. "
@@ -199,7 +185,7 @@ MAP_WORDS = ("{cases} twin pairs of different families, drawn at random (seed {s
 
 
 def map_section(
-    found,                # `Findings`
+    found: Findings,
     method: str = "tsne", # "tsne" or "umap"
 ) -> Section:
     "Draw the shared map of the first run."
