@@ -146,13 +146,13 @@ def fit(
     if first: # before anything else is written: a run goes on with its own data only
         save_params(run_dir, run, **(dict(recipe=asdict(run.chosen)) if run.chosen else {}), **run.hash_data(inputs))
         run.save_rejected(inputs, run_dir)
-    found = run.prepare(inputs, say)
+    prepared = run.prepare(inputs, say)
     if first:
-        write_json(run_dir.certificate_path, run.certify(found))
-        for name, note in run.notes(inputs, found).items(): write_json(run_dir.path / name, note)
-    trained = run.train(found, run_dir, say)
-    results = run.evaluate(found, trained)
-    if first: run.save(run_dir, found, trained, results)
+        write_json(run_dir.certificate_path, run.certify(prepared))
+        for name, note in run.notes(inputs, prepared).items(): write_json(run_dir.path / name, note)
+    trained = run.train(prepared, run_dir, say)
+    results = run.evaluate(prepared, trained)
+    if first: run.save(run_dir, prepared, trained, results)
     wait_for_all()
     return run_dir
 
@@ -186,21 +186,21 @@ def prepare(self,
 
 @patch_to(Run)
 def certify(self,
-    found,  # what `prepare` gave
-) -> dict:  # certificate.json
+    prepared, # what `prepare` gave
+) -> dict:    # certificate.json
     "Give the proof that the splits share nothing."
-    return found.certificate
+    return prepared.certificate
 
 @patch_to(Run)
 def notes(self,
-    inputs, found, # what `read` and `prepare` gave
-) -> dict:         # file name -> what the JSON file holds
+    inputs, prepared, # what `read` and `prepare` gave
+) -> dict:            # file name -> what the JSON file holds
     "Give what else is known before training and worth a file."
     return {}
 
 @patch_to(Run)
 def train(self,
-    found,          # what `prepare` gave
+    prepared,       # what `prepare` gave
     run_dir:RunDir, # gets checkpoints and history
     say,            # writes a line to the log
 ):                  # any object: the model and what belongs to it
@@ -209,15 +209,15 @@ def train(self,
 
 @patch_to(Run)
 def evaluate(self,
-    found, trained, # what `prepare` and `train` gave
-):                  # any object; a dict of what metrics.json holds where nothing else is said
+    prepared, trained, # what `prepare` and `train` gave
+):                     # any object; a dict of what metrics.json holds where nothing else is said
     "Measure on the test split, which nothing else reads."
     raise NotImplementedError(f"{type(self).__name__} does not say how it is measured")
 
 @patch_to(Run)
 def save(self,
-    run_dir:RunDir,          # where to
-    found, trained, results, # what `prepare`, `train` and `evaluate` gave
+    run_dir:RunDir,             # where to
+    prepared, trained, results, # what `prepare`, `train` and `evaluate` gave
 ):
     "Write model, predictions and metrics. metrics.json is written last: a run folder that has it is complete."
     write_json(run_dir.metrics_path, results)

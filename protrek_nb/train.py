@@ -98,24 +98,24 @@ def prepare(self,
     certificate = certify(table, max_identity=self.max_identity)
     if not certificate["clean"]: raise ValueError(f"the splits leak: {certificate['violations']}")
     easy = easy_pairs(table, pairs if wants_twins else None, n=min(3000, 5 * len(table)), seed=self.seed)
-    found = RunData(table, pairs, easy, certificate, mined)
-    _refuse_small(found)
-    return found
+    prepared = RunData(table, pairs, easy, certificate, mined)
+    _refuse_small(prepared)
+    return prepared
 
-def _refuse_small(found):
+def _refuse_small(prepared):
     "Raise ValueError for a test or validation split that holds too little to be measured."
-    for split, part in ((s, found.part(s)) for s in ("test", "valid")):
+    for split, part in ((s, prepared.part(s)) for s in ("test", "valid")):
         n, twins = part.table.component.nunique(), len(part.pairs)
-        enough = len(part.easy) and (twins > 1 or not len(found.pairs)) if split == "test" else twins or len(part.easy)
+        enough = len(part.easy) and (twins > 1 or not len(prepared.pairs)) if split == "test" else twins or len(part.easy)
         if not enough: raise ValueError(
             f"the {split} split has {n} component(s), {len(part.table)} proteins, {twins} twin pair(s) and {len(part.easy)} pairs of "
             "strangers: too little to measure a model on. Give more families, or a higher max_identity, which makes more and "
             "smaller components")
 
 @patch_to(TrainRun)
-def notes(self, inputs, found): # the report of mining
+def notes(self, inputs, prepared): # the report of mining
     "Give mining.json."
-    return {"mining.json": asdict(found.mined)} if found.mined else {}
+    return {"mining.json": asdict(prepared.mined)} if prepared.mined else {}
 
 # %% ../nbs/05_train.ipynb #c023
 def load_base(
@@ -165,11 +165,11 @@ def score_split(
 
 # %% ../nbs/05_train.ipynb #c032
 def run_controls(
-    model:ProTrek, # any model
-    found:RunData, # mined and split data
-) -> list:         # records: control, value, low, high, fires
+    model:ProTrek,    # any model
+    prepared:RunData, # mined and split data
+) -> list:            # records: control, value, low, high, fires
     "Measure what blind scorers reach on the test pairs."
-    train, test = found.part("train").pairs, found.part("test").pairs
+    train, test = prepared.part("train").pairs, prepared.part("test").pairs
     both = pd.concat([train, test], ignore_index=True)
     scored, rows_P4 = score_model(model, both), index_pairs(both).rows_P4
     records = control_table(scored.prot_ND, scored.text_MD, rows_P4[:len(train)], rows_P4[len(train):], test.component.to_numpy())
@@ -177,29 +177,29 @@ def run_controls(
 
 # %% ../nbs/05_train.ipynb #c033
 def evaluate_model(
-    model:ProTrek, # any model
-    found:RunData, # mined and split data
-    seed:int,      # of the bootstrap
-) -> dict:         # `twins`, `easy` tables of metrics, `retrieval`, `predictions`, `scored`
+    model:ProTrek,    # any model
+    prepared:RunData, # mined and split data
+    seed:int,         # of the bootstrap
+) -> dict:            # `twins`, `easy` tables of metrics, `retrieval`, `predictions`, `scored`
     "Measure a model on the test split."
-    test, (valid_hard, valid_easy, _) = found.part("test"), score_split(model, found.part("valid"))
+    test, (valid_hard, valid_easy, _) = prepared.part("test"), score_split(model, prepared.part("valid"))
     hard, easy, scored = score_split(model, test)
     retrieval = {label: table_retrieval(scored, test.table, label=label, cluster="component", seed=seed) for label in ("component", "text")}
     def measure(pairs, valid, cluster): return evaluate_twins(pairs, valid if len(valid) else None, cluster=cluster, seed=seed)
     result = dict(easy=measure(easy, valid_easy, "anchor_component"), retrieval=retrieval, predictions=pd.concat([hard, easy]),
                   scored=scored, hard=hard, temperature=float(model.temperature.detach()))
     if not len(hard): return result
-    return dict(result, twins=measure(hard, valid_hard, "component"), controls=run_controls(model, found))
+    return dict(result, twins=measure(hard, valid_hard, "component"), controls=run_controls(model, prepared))
 
 # %% ../nbs/05_train.ipynb #c035
 def measure_drift(
-    model:ProTrek,  # gives structure vectors
-    found:RunData,  # its test table may have 3Di strings
-    before:dict,    # `evaluate_model`'s result for the base
-    after:dict,     # and for the tuned model
-) -> dict:          # `drift` and `temperature`
+    model:ProTrek,    # gives structure vectors
+    prepared:RunData, # its test table may have 3Di strings
+    before:dict,      # `evaluate_model`'s result for the base
+    after:dict,       # and for the tuned model
+) -> dict:            # `drift` and `temperature`
     "Compare the two models' spaces and score scales on the test split."
-    table, strings = found.part("test").table, before["scored"].sequences
+    table, strings = prepared.part("test").table, before["scored"].sequences
     structures = None
     if "structure" in model.towers and "structure_3di" in table and (table.structure_3di != "").all():
         table = table.drop_duplicates("sequence")
@@ -212,20 +212,20 @@ def measure_drift(
 
 # %% ../nbs/05_train.ipynb #c037
 def train_model(
-    run:TrainRun,   # the parameters
-    model:ProTrek,  # the base; trained in place
-    found:RunData,  # mined and split data
-    run_dir:RunDir, # gets checkpoints and history
-    say=print,      # called with a line for each epoch
-    start:dict=None,# validation numbers of the base, the first row of the history
-) -> ProTrek:       # the model that the recipe keeps
+    run:TrainRun,     # the parameters
+    model:ProTrek,    # the base; trained in place
+    prepared:RunData, # mined and split data
+    run_dir:RunDir,   # gets checkpoints and history
+    say=print,        # called with a line for each epoch
+    start:dict=None,  # validation numbers of the base, the first row of the history
+) -> ProTrek:         # the model that the recipe keeps
     "Train, with checkpoints, and return the best (or last) model."
-    recipe, train = run.chosen, found.part("train")
-    teacher = load_base(run, found.table).to(model.device) if recipe.distill else None
+    recipe, train = run.chosen, prepared.part("train")
+    teacher = load_base(run, prepared.table).to(model.device) if recipe.distill else None
     freeze(model, [tower for tower in model.towers if tower not in recipe.towers])
     if recipe.lora_rank: add_lora(model, recipe.towers, r=recipe.lora_rank)
     plan = TwinPlan(train.pairs, replay_rows(train.table), recipe, run.epochs, run.seed)
-    trainer = TwinTrainer(model, plan, run_dir.checkpoints_dir, twin_validation(found.part("valid")), teacher, say)
+    trainer = TwinTrainer(model, plan, run_dir.checkpoints_dir, twin_validation(prepared.part("valid")), teacher, say)
     kept = trainer.train_in(run_dir, run.resume, start, run.tensorboard)
     if recipe.keep == "best": model = ProTrek.from_pretrained(kept).to(trainer.args.device)
     return merge_lora(model) if model.config.lora else model
@@ -233,25 +233,25 @@ def train_model(
 Trained = namedtuple("Trained", "base model") # what `evaluate_model` found of the base, and the tuned model
 
 @patch_to(TrainRun)
-def train(self, found, run_dir, say): # Trained
+def train(self, prepared, run_dir, say): # Trained
     "Measure the base model, and tune it."
     seed_everything(self.seed)
-    model = load_base(self, found.table).to(default_device())
-    base, start = evaluate_model(model, found, self.seed), twin_validation(found.part("valid"))(model)
-    return Trained(base, train_model(self, model, found, run_dir, say, start))
+    model = load_base(self, prepared.table).to(default_device())
+    base, start = evaluate_model(model, prepared, self.seed), twin_validation(prepared.part("valid"))(model)
+    return Trained(base, train_model(self, model, prepared, run_dir, say, start))
 
 @patch_to(TrainRun)
-def evaluate(self, found, trained): # results of `base` and `tuned`, and `drift` between them
+def evaluate(self, prepared, trained): # results of `base` and `tuned`, and `drift` between them
     "Measure the tuned model, and compare."
-    results = dict(base=trained.base, tuned=evaluate_model(trained.model, found, self.seed))
-    return results, measure_drift(trained.model, found, *results.values())
+    results = dict(base=trained.base, tuned=evaluate_model(trained.model, prepared, self.seed))
+    return results, measure_drift(trained.model, prepared, *results.values())
 
 # %% ../nbs/05_train.ipynb #c044
 @patch_to(TrainRun)
-def save(self, run_dir, found, trained, results):
+def save(self, run_dir, prepared, trained, results):
     "Write everything that a report is made from."
     results, drift = results
-    write_table(run_dir.path / "pairs.parquet", found.pairs)
+    write_table(run_dir.path / "pairs.parquet", prepared.pairs)
     write_table(run_dir.predictions_path, pd.concat([r["predictions"].assign(model=m) for m, r in results.items()], ignore_index=True))
     scored = {m: r["scored"] for m, r in results.items()}
     vectors = {f"{m}.{kind}": x for m, s in scored.items() for kind, x in (("sequence", s.prot_ND), ("text", s.text_MD))}

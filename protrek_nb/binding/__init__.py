@@ -183,22 +183,22 @@ def judge_decoys(
 
 # %% ../../nbs/10_binding.ipynb #c031
 @patch_to(BindingRun)
-def train(self, found, run_dir, say): # (models of the folds, residues of all folds)
+def train(self, prepared, run_dir, say): # (models of the folds, residues of all folds)
     "Train a model for each fold, and predict the chains that it has not seen."
-    parts = [run_fold(fold, found.train, self, run_dir, say) for fold in range(1, self.folds + 1)]
+    parts = [run_fold(fold, prepared.train, self, run_dir, say) for fold in range(1, self.folds + 1)]
     models = [BindingModel.from_pretrained(run_dir.path / f"fold_{fold}").to(default_device()) for fold in range(1, self.folds + 1)]
     return models, pd.concat(parts, ignore_index=True)
 
 @patch_to(BindingRun)
-def evaluate(self, found, trained): # (residues of all folds, and of the test with its predictions; what metrics.json holds)
+def evaluate(self, prepared, trained): # (residues of all folds, and of the test with its predictions; what metrics.json holds)
     "Predict the test chains with all folds and with the baseline, and measure."
-    (models, oof), test = trained, found.test
+    (models, oof), test = trained, prepared.test
     parts = {"out of fold": oof}
     if len(test):
         means = [np.mean(p, 0) for p in zip(*(predict_chains(model, test) for model in models))]
-        long, limits = long_table(test, probability=means, baseline=window_by_ion(found.train, test)), global_thresholds(oof)
+        long, limits = long_table(test, probability=means, baseline=window_by_ion(prepared.train, test)), global_thresholds(oof)
         parts["test"] = long.assign(threshold=long.ion.map({ion: limit["threshold"] for ion, limit in limits.items()}))
-    chains = pd.concat([found.train, test])
+    chains = pd.concat([prepared.train, test])
     decoys = {question: judge_decoys(part, chains) for question, part in parts.items()} if "decoys" in chains else {}
     sites = pd.concat([judge_residues(part, question, self.seed) for question, part in parts.items()])
     return parts, dict(sites=sites.to_dict("records"), decoys=decoys)
@@ -210,7 +210,7 @@ def link(source, target):
     except OSError: shutil.copyfile(source, target)
 
 @patch_to(BindingRun)
-def save(self, run_dir, found, trained, results):
+def save(self, run_dir, prepared, trained, results):
     "Write what the folds say together, and what the test says: the predictions first, then the models, then what is measured."
     (_, oof), (parts, metrics), folds = trained, results, [f"fold_{k}" for k in range(1, self.folds + 1)]
     chosen = global_thresholds(oof)

@@ -91,7 +91,7 @@ def hash_data(self, inputs): # data_hash and files
     return dict(data_hash=inputs.certificate["table_hash"], files=files)
 
 @patch_to(GoRun)
-def notes(self, inputs, found): # what was read and what was held out
+def notes(self, inputs, prepared): # what was read and what was held out
     "Give annotations.json."
     read, held_out = inputs.annotations, [inputs.ontology.ids[r] for r in inputs.hidden]
     return {"annotations.json": dict(read.report, unknown=dict(read.unknown.most_common()), held_out=held_out)}
@@ -137,27 +137,27 @@ def make_system(
 SWITCHES = ("use_inbatch_easy", "allow_siblings_prob")
 
 def make_miner(
-    run:GoRun,    # says the preset
-    found:GoData, # the terms that may be negatives
-    plan,         # says how many steps there are
-    log=None,     # of the vectors, called where a rebuild fails
+    run:GoRun,       # says the preset
+    prepared:GoData, # the terms that may be negatives
+    plan,            # says how many steps there are
+    log=None,        # of the vectors, called where a rebuild fails
 ) -> BatchBuilder:
     "Make the builder of candidates; terms that are held out, and roots, are never negatives."
     settings = miner_curriculum(run.preset, plan.steps, plan.steps_per_epoch)
     if not run.curriculum:
         first, last = settings(0), settings(plan.steps)
         settings = Curriculum(**{name: settings[name] if name in SWITCHES else (first[name] + last[name]) / 2 for name in first})
-    return BatchBuilder(found.ontology, VectorResources(found.ontology, log, pool=found.seen), settings, seed=run.seed)
+    return BatchBuilder(prepared.ontology, VectorResources(prepared.ontology, log, pool=prepared.seen), settings, seed=run.seed)
 
 # %% ../../nbs/08_go.ipynb #c022
 def term_validation(
-    found:GoData,          # has the validation split
-    store:GoTextStore,     # texts as they are
-    proteins:Store, # residues
-):                         # function of a student, giving the numbers of an epoch
+    prepared:GoData,   # has the validation split
+    store:GoTextStore, # texts as they are
+    proteins:Store,    # residues
+):                     # function of a student, giving the numbers of an epoch
     "Make the function that scores a student after each epoch."
-    at, rows, ids = found.at("valid"), found.seen, found.ids("valid")
-    truth_NT = found.truth(at, rows)
+    at, rows, ids = prepared.at("valid"), prepared.seen, prepared.ids("valid")
+    truth_NT = prepared.truth(at, rows)
     carriers_T = truth_NT.sum(0)
     if not ((carriers_T > 0) & (carriers_T < len(at))).any():
         raise ValueError(f"{len(at)} validation proteins carry none of the {len(rows)} seen terms, or all carry the same: "
@@ -169,13 +169,14 @@ def term_validation(
 
 # %% ../../nbs/08_go.ipynb #c023
 @patch_to(GoRun)
-def train(self, found, run_dir, say): # (Student with the best weights, GoTextStore in their phase)
+def train(self, prepared, run_dir, say): # (Student with the best weights, GoTextStore in their phase)
     "Train, and return the student that was best on validation."
-    store, system = make_system(self, found.ontology, found.proteins.width)
-    terms = dict(zip(found.ids("train"), found.part("train").rows))
-    plan = ProteinPlan(ProteinTerms(terms, found.proteins, found.ontology, held_out=found.hidden), self.chosen, self.epochs, self.seed)
-    trainer = GoTrainer(system, plan, run_dir.checkpoints_dir, term_validation(found, store, found.proteins), store,
-                        make_miner(self, found, plan, say), self.weights, say, self.text_learning_rate)
+    store, system = make_system(self, prepared.ontology, prepared.proteins.width)
+    terms = dict(zip(prepared.ids("train"), prepared.part("train").rows))
+    proteins = ProteinTerms(terms, prepared.proteins, prepared.ontology, held_out=prepared.hidden)
+    plan = ProteinPlan(proteins, self.chosen, self.epochs, self.seed)
+    trainer = GoTrainer(system, plan, run_dir.checkpoints_dir, term_validation(prepared, store, prepared.proteins), store,
+                        make_miner(self, prepared, plan, say), self.weights, say, self.text_learning_rate)
     best = trainer.train_in(run_dir, self.resume, tensorboard=self.tensorboard)
     if is_first_process(): write_table(run_dir.path / "trace.csv", pd.DataFrame(trainer.traces))
     system.load_state_dict(load_file(best / "model.safetensors"))
@@ -184,47 +185,48 @@ def train(self, found, run_dir, say): # (Student with the best weights, GoTextSt
 
 # %% ../../nbs/08_go.ipynb #c025
 def measure_go(
-    found:GoData,          # data
-    student,               # Student
-    store:GoTextStore,     # texts in its phase
-    proteins:Store, # residues
-    replicates:int,        # of the bootstrap
-) -> dict:                 # records: questions, namespaces, attention where sites are known; skipped: questions without a true pair
+    prepared:GoData,   # data
+    student,           # Student
+    store:GoTextStore, # texts in its phase
+    proteins:Store,    # residues
+    replicates:int,    # of the bootstrap
+) -> dict:             # records: questions, namespaces, attention where sites are known; skipped: questions without a true pair
     "Ask the three questions of a student and of the baselines; scores with frequencies are raised along the true path."
-    def ask(at, rows): return score_proteins(student, store, proteins, found.table.protein_id.iloc[at].tolist(), rows)
+    def ask(at, rows): return score_proteins(student, store, proteins, prepared.table.protein_id.iloc[at].tolist(), rows)
     asked, spaces = [], []
-    seen, valid = found.seen, found.at("valid")
-    frequency_T = np.asarray(found.part("train", shown=True).matrix(found.ontology).mean(0), float).ravel()[seen]
-    with_frequency, weights, truth_NT, space_T = {}, {}, found.truth(valid, seen), np.array(found.ontology.namespaces)[seen]
-    for model, score_NT in {"system": ask(valid, seen), "k-mer neighbour": baselines(found, valid, seen)["k-mer neighbour"]}.items():
+    seen, valid = prepared.seen, prepared.at("valid")
+    frequency_T = np.asarray(prepared.part("train", shown=True).matrix(prepared.ontology).mean(0), float).ravel()[seen]
+    with_frequency, weights, truth_NT, space_T = {}, {}, prepared.truth(valid, seen), np.array(prepared.ontology.namespaces)[seen]
+    for model, score_NT in {"system": ask(valid, seen), "k-mer neighbour": baselines(prepared, valid, seen)["k-mer neighbour"]}.items():
         with_frequency[model], weights[f"{model} + frequency"] = frequency_prior(truth_NT, score_NT, frequency_T, space_T)
-    answerable = {question: (at, rows) for question, (at, rows) in questions(found).items() if len(rows) and found.truth(at, rows).any()}
+    answerable = {question: (at, rows) for question, (at, rows) in questions(prepared).items()
+                  if len(rows) and prepared.truth(at, rows).any()}
     for question, (at, rows) in answerable.items():
-        scores = dict(system=ask(at, rows)) | baselines(found, at, rows)
+        scores = dict(system=ask(at, rows)) | baselines(prepared, at, rows)
         if question == "unseen proteins":
-            scores |= {f"{m} + frequency": found.ontology.propagate(combine(scores[m]), rows) for m, combine in with_frequency.items()}
-        asked += [measure_question(found, question, s, replicates).assign(model=m) for m, s in scores.items()]
-        spaces += [measure_namespaces(found, question, s, replicates).assign(model=m) for m, s in scores.items()]
+            scores |= {f"{m} + frequency": prepared.ontology.propagate(combine(scores[m]), rows) for m, combine in with_frequency.items()}
+        asked += [measure_question(prepared, question, s, replicates).assign(model=m) for m, s in scores.items()]
+        spaces += [measure_namespaces(prepared, question, s, replicates).assign(model=m) for m, s in scores.items()]
         compared = [m for m in ("system", "system + frequency", "k-mer neighbour + frequency") if m in scores]
-        gains = {m: measure_namespaces(found, question, scores[m], replicates, scores["naive"]) for m in compared}
+        gains = {m: measure_namespaces(prepared, question, scores[m], replicates, scores["naive"]) for m in compared}
         spaces += [gain.assign(model=f"{m}, gain over naive") for m, gain in gains.items()]
     out = dict(questions=pd.concat(asked), namespaces=pd.concat(spaces))
-    if "sites" in found.table: out["attention"] = measure_attention(student, store, proteins, found)
-    skipped = [q for q in questions(found) if q not in answerable]
+    if "sites" in prepared.table: out["attention"] = measure_attention(student, store, proteins, prepared)
+    skipped = [q for q in questions(prepared) if q not in answerable]
     return dict({name: table.to_dict("records") for name, table in out.items()}, frequency_weights=weights, skipped=skipped)
 
 # %% ../../nbs/08_go.ipynb #c026
 @patch_to(GoRun)
-def evaluate(self, found, trained): # what metrics.json holds
+def evaluate(self, prepared, trained): # what metrics.json holds
     "Ask the three questions of the trained student."
-    return measure_go(found, *trained, found.proteins, self.replicates)
+    return measure_go(prepared, *trained, prepared.proteins, self.replicates)
 
 @patch_to(GoRun)
-def save(self, run_dir, found, trained, results):
+def save(self, run_dir, prepared, trained, results):
     "Write the student with its texts and its ontology, and the metrics."
     (student, store), obo = trained, go_paths(self.data, self.ontology)[1]
-    saved = Saved("go", asdict(self), dict(residue_dim=found.proteins.width, phase=store.phase, ontology=obo.name), student.state_dict(),
-                  encoder=dict(source=self.encoder, key=found.proteins.about["key"]))
+    saved = Saved("go", asdict(self), dict(residue_dim=prepared.proteins.width, phase=store.phase, ontology=obo.name), student.state_dict(),
+                  encoder=dict(source=self.encoder, key=prepared.proteins.about["key"]))
     def more(folder):
         shutil.copyfile(obo, folder / obo.name)
         store.tokenizer.save_pretrained(folder / "text")
@@ -268,8 +270,8 @@ def load_student(
     run_dir, # folder of a finished run
 ) -> tuple:  # (GoRun, Ontology, Student, GoTextStore)
     "Load the parts of a trained system."
-    found = load(run_dir)
-    return found.run, found.ontology, found.student, found.store
+    prepared = load(run_dir)
+    return prepared.run, prepared.ontology, prepared.student, prepared.store
 
 def predict_terms(
     path,          # protein table or FASTA

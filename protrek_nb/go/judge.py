@@ -19,24 +19,24 @@ from ..metrics.cafa import fmax, function_intervals, function_table, kmer_neighb
 from ..model import evaluating
 
 # %% ../../nbs/go/judge.ipynb #c008
-def questions(found) -> dict:  # question -> (places of the proteins, rows of the terms)
+def questions(prepared) -> dict:  # question -> (places of the proteins, rows of the terms)
     "List which proteins and which terms of a `GoData` each question is about."
-    train, test, seen = found.at("train"), found.at("test"), found.seen
-    return {"unseen proteins": (test, seen), "unseen terms": (train, found.hidden), "both": (test, found.hidden)}
+    train, test, seen = prepared.at("train"), prepared.at("test"), prepared.seen
+    return {"unseen proteins": (test, seen), "unseen terms": (train, prepared.hidden), "both": (test, prepared.hidden)}
 
 # %% ../../nbs/go/judge.ipynb #c011
 def baselines(
-    found, # GoData
-    at,    # places of proteins
-    rows,  # rows of terms
-) -> dict: # name -> (N, T) scores
+    prepared, # GoData
+    at,       # places of proteins
+    rows,     # rows of terms
+) -> dict:    # name -> (N, T) scores
     "Score proteins and terms without a model; a protein is never its own neighbour."
-    train, seen = found.part("train", shown=True), found.seen
+    train, seen = prepared.part("train", shown=True), prepared.seen
     columns = np.union1d(seen, rows)  # the other terms play no part
     seen, place = np.searchsorted(columns, seen), np.searchsorted(columns, rows)
-    closed, words = train.matrix(found.ontology)[:, columns], found.words[columns]
-    sequences, hidden = found.table.sequence.to_numpy(), np.isin(rows, found.hidden)
-    frequency, own = np.asarray(closed.mean(0), float).ravel(), np.isin(at, found.at("train"))
+    closed, words = train.matrix(prepared.ontology)[:, columns], prepared.words[columns]
+    sequences, hidden = prepared.table.sequence.to_numpy(), np.isin(rows, prepared.hidden)
+    frequency, own = np.asarray(closed.mean(0), float).ravel(), np.isin(at, prepared.at("train"))
     if own.any() and not (own.all() and hidden.all()):
         raise ValueError("a training protein's shown terms are in the table of neighbours: ask only for unseen terms of training proteins")
     look_up = _other_neighbours if own.any() else kmer_neighbour_scores
@@ -44,8 +44,8 @@ def baselines(
     by_text = np.tile(text_only_scores(words, seen, frequency)[place], (len(at), 1))
     out = {"naive": naive_scores(closed, len(at))[:, place], "text only": by_text}
     if own.any():  # share of each term's ancestors, without roots and what is held out, that training showed of each protein
-        carried = found.pick(at, shown=True).matrix(found.ontology)
-        above_TA, carried_NA = (matrix[:, found.seen].astype(float) for matrix in (found.ontology.ancestor_matrix[rows], carried))
+        carried = prepared.pick(at, shown=True).matrix(prepared.ontology)
+        above_TA, carried_NA = (matrix[:, prepared.seen].astype(float) for matrix in (prepared.ontology.ancestor_matrix[rows], carried))
         out["ancestors shown"] = (carried_NA @ above_TA.T).toarray() / np.maximum(above_TA.sum(1), 1)
     if hidden.any(): return out | {"k-mer by text": text_transfer(near, words, seen)[:, place]}
     return out | {"k-mer neighbour": near[:, place]}
@@ -81,31 +81,31 @@ def frequency_prior(
 
 # %% ../../nbs/go/judge.ipynb #c017
 def measure_question(
-    found,            # GoData
-    question:str,     # one of `questions`
-    score_NT,         # (N, T) scores of its proteins and terms, any scale
-    replicates:int=200,# of the bootstrap
-) -> pd.DataFrame:    # question, metric, value, low, high, proteins, terms
+    prepared,           # GoData
+    question:str,       # one of `questions`
+    score_NT,           # (N, T) scores of its proteins and terms, any scale
+    replicates:int=200, # of the bootstrap
+) -> pd.DataFrame:      # question, metric, value, low, high, proteins, terms
     "Score one question, with intervals."
-    at, rows = questions(found)[question]
-    truth_NT = found.truth(at, rows)
-    measured = function_intervals(truth_NT, score_NT, found.accretion[rows], found.table.component.to_numpy()[at], replicates)
+    at, rows = questions(prepared)[question]
+    truth_NT = prepared.truth(at, rows)
+    measured = function_intervals(truth_NT, score_NT, prepared.accretion[rows], prepared.table.component.to_numpy()[at], replicates)
     counted = dict(proteins=int(truth_NT.any(1).sum()), terms=int(truth_NT.any(0).sum()))
     return pd.DataFrame([dict(question=question, metric=metric, **interval._asdict(), **counted) for metric, interval in measured.items()])
 
 # %% ../../nbs/go/judge.ipynb #c019
 def measure_namespaces(
-    found,             # GoData
-    question:str,      # one of `questions`
-    score_NT,          # (N, T) scores of its proteins and terms, any scale
-    replicates:int=200,# of the bootstrap
-    than=None,         # (N, T) other scores of the same: measure the difference to them
-) -> pd.DataFrame:     # question, namespace, metric, value, low, high, proteins, terms
+    prepared,           # GoData
+    question:str,       # one of `questions`
+    score_NT,           # (N, T) scores of its proteins and terms, any scale
+    replicates:int=200, # of the bootstrap
+    than=None,          # (N, T) other scores of the same: measure the difference to them
+) -> pd.DataFrame:      # question, namespace, metric, value, low, high, proteins, terms
     "Score one question in each namespace, with intervals."
-    at, rows = questions(found)[question]
-    spaces = np.array(found.ontology.namespaces)[rows]
-    components = found.table.component.to_numpy()[at]
-    table = function_table(found.truth(at, rows), score_NT, spaces, found.accretion[rows], components, replicates, than)
+    at, rows = questions(prepared)[question]
+    spaces = np.array(prepared.ontology.namespaces)[rows]
+    components = prepared.table.component.to_numpy()[at]
+    table = function_table(prepared.truth(at, rows), score_NT, spaces, prepared.accretion[rows], components, replicates, than)
     return table.assign(question=question)
 
 # %% ../../nbs/go/judge.ipynb #c024
@@ -144,18 +144,18 @@ def site_auroc(
 
 # %% ../../nbs/go/judge.ipynb #c029
 def measure_attention(
-    student,  # Student
-    store,    # GoTextStore
-    proteins, # store of residues
-    found,    # GoData whose table has `sites`
+    student,          # Student
+    store,            # GoTextStore
+    proteins,         # store of residues
+    prepared,         # GoData whose table has `sites`
     split:str="test", # whose proteins are asked
-) -> pd.DataFrame: # protein_id, go_id, auroc, others (the same residues in other terms' attention; NaN: none), residues, component
+) -> pd.DataFrame:    # protein_id, go_id, auroc, others (the same residues in other terms' attention; NaN: none), residues, component
     "Ask of each term of a protein whether its determining residues have the most attention, and whether only its own attention says so."
     records = []
-    for row in found.table.iloc[found.at(split)].itertuples():
+    for row in prepared.table.iloc[prepared.at(split)].itertuples():
         ids = [id for id, positions in row.sites.items() if positions]
         if not ids: continue
-        alpha_TL = attention_of(student, store, proteins, row.protein_id, found.ontology.rows(ids)[0])
+        alpha_TL = attention_of(student, store, proteins, row.protein_id, prepared.ontology.rows(ids)[0])
         site_TL = np.zeros(alpha_TL.shape, bool)
         for k, id in enumerate(ids): site_TL[k, np.asarray(row.sites[id]) - 1] = True
         apart_TT = ~(site_TL.astype(int) @ site_TL.T).astype(bool)

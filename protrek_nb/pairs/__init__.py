@@ -153,17 +153,17 @@ def prepare(self, inputs, say=print): # Prepared
     return Prepared(table, parts, vectors.width, norm, certificate, vectors.about["key"])
 
 @patch_to(PairRun)
-def notes(self, inputs, found): # how pairs were made and split
+def notes(self, inputs, prepared): # how pairs were made and split
     "Give pairs.json."
-    return {"pairs.json": dict(made=inputs.attrs.get("report"), split=found.table.attrs.get("split"))}
+    return {"pairs.json": dict(made=inputs.attrs.get("report"), split=prepared.table.attrs.get("split"))}
 
 # %% ../../nbs/09_pairs.ipynb #c025
 @patch_to(PairRun)
-def train(self, found, run_dir, say): # (head with the weights of the best epoch, threshold from validation)
+def train(self, prepared, run_dir, say): # (head with the weights of the best epoch, threshold from validation)
     "Make the head of a run and train it."
     torch.manual_seed(self.seed)
-    head, valid = PairClassifier(self.config(found.width)), found.parts["valid"]
-    plan = PairPlan(found.parts["train"], self.chosen, self.epochs, self.seed)
+    head, valid = PairClassifier(self.config(prepared.width)), prepared.parts["valid"]
+    plan = PairPlan(prepared.parts["train"], self.chosen, self.epochs, self.seed)
     choices = {name: getattr(self, name) for name in ("stop_on", "class_weights", "smoothing", "contrastive")}
     trainer = PairTrainer(head, plan, run_dir.checkpoints_dir, valid, say=say, **choices)
     best = trainer.train_in(run_dir, self.resume, tensorboard=self.tensorboard)
@@ -172,7 +172,7 @@ def train(self, found, run_dir, say): # (head with the weights of the best epoch
 
 # %% ../../nbs/09_pairs.ipynb #c026
 def measure_pairs(
-    found:Prepared,     # data
+    prepared:Prepared,  # data
     prob_N,             # probability for each row of the table
     threshold:float,    # from validation
     seed:int,           # of the controls
@@ -180,30 +180,30 @@ def measure_pairs(
 ) -> dict:              # test: every metric; judged, audit, matching: records
     """Measure the test split: `judged` has head and controls with intervals, `audit` asks what could have leaked where a clean split
     gave much, `matching` counts errors by the metadata that agree, where there are any."""
-    at = (found.table["split"] == "test").to_numpy()
-    scores = pd.concat([pd.DataFrame(dict(head=prob_N), index=found.table.index), control_scores(found.table, seed)], axis=1)
-    judged = judge_scores(found.table, scores, replicates=replicates)
-    test = pair_metrics(found.table.label[at], prob_N[at], threshold)
+    at = (prepared.table["split"] == "test").to_numpy()
+    scores = pd.concat([pd.DataFrame(dict(head=prob_N), index=prepared.table.index), control_scores(prepared.table, seed)], axis=1)
+    judged = judge_scores(prepared.table, scores, replicates=replicates)
+    test = pair_metrics(prepared.table.label[at], prob_N[at], threshold)
     out = dict(test=test, threshold=threshold, rows=int(at.sum()), judged=judged.to_dict("records"))
-    out["audit"] = leak_audit(found.table, prob_N, judged, found.certificate).to_dict("records")
-    if not metadata_names(found.table): return out
-    return dict(out, matching=by_matching(found.table, prob_N, threshold).rename_axis("agree").reset_index().to_dict("records"))
+    out["audit"] = leak_audit(prepared.table, prob_N, judged, prepared.certificate).to_dict("records")
+    if not metadata_names(prepared.table): return out
+    return dict(out, matching=by_matching(prepared.table, prob_N, threshold).rename_axis("agree").reset_index().to_dict("records"))
 
 @patch_to(PairRun)
-def evaluate(self, found, trained): # (probability for each row of the table, what metrics.json holds)
+def evaluate(self, prepared, trained): # (probability for each row of the table, what metrics.json holds)
     "Score all splits, and measure the test."
-    (head, threshold), prob_N = trained, np.zeros(len(found.table))
-    for split, part in found.parts.items(): prob_N[(found.table["split"] == split).to_numpy()] = pair_scores(head, part)
-    return prob_N, measure_pairs(found, prob_N, threshold, self.seed)
+    (head, threshold), prob_N = trained, np.zeros(len(prepared.table))
+    for split, part in prepared.parts.items(): prob_N[(prepared.table["split"] == split).to_numpy()] = pair_scores(head, part)
+    return prob_N, measure_pairs(prepared, prob_N, threshold, self.seed)
 
 @patch_to(PairRun)
-def save(self, run_dir, found, trained, results):
+def save(self, run_dir, prepared, trained, results):
     "Write the head, what it was normalised by, its learning curves, its predictions, and the metrics."
     (head, threshold), (prob_N, metrics) = trained, results
-    at = (found.table["split"] == "test").to_numpy()
-    write_training(run_dir, read_table(run_dir.history_path), found.table[at], prob_N[at], threshold)
-    config = dict(width=found.width, norm=asdict(found.norm) if found.norm else None)
-    saved = Saved("pairs", asdict(self), config, head.state_dict(), dict(pair=threshold), dict(source=self.encoder, key=found.key))
+    at = (prepared.table["split"] == "test").to_numpy()
+    write_training(run_dir, read_table(run_dir.history_path), prepared.table[at], prob_N[at], threshold)
+    config = dict(width=prepared.width, norm=asdict(prepared.norm) if prepared.norm else None)
+    saved = Saved("pairs", asdict(self), config, head.state_dict(), dict(pair=threshold), dict(source=self.encoder, key=prepared.key))
     save_system(run_dir, saved, metrics)
 
 # %% ../../nbs/09_pairs.ipynb #c039

@@ -35,18 +35,18 @@ MAIN = ("twins one_way", "twins group", "twins first_direction", "twins roc_auc"
 
 
 def main_table(
-    found: Findings,
-    metrics=MAIN,  # keys of `found.names`, in order
+    findings: Findings,
+    metrics=MAIN,  # keys of `findings.names`, in order
 ) -> pd.DataFrame: # text cells: measure, n with its unit, guessing, each model, each change
     "Set measures of all models side by side, with intervals."
-    cells, names, rows, base = found.cells, found.names, [], {run.label: run.base_label for run in found.runs}
-    for metric in [m for m in metrics if any((model, m) in cells for model in found.models)]:
-        first = next(cells[model, metric] for model in found.models if (model, metric) in cells)
+    cells, names, rows, base = findings.cells, findings.names, [], {run.label: run.base_label for run in findings.runs}
+    for metric in [m for m in metrics if any((model, m) in cells for model in findings.models)]:
+        first = next(cells[model, metric] for model in findings.models if (model, metric) in cells)
         measure, chance, unit = names[metric]
         row = dict(measure=measure, n=f"{first.n:,.0f} {unit}", guessing="" if chance is None else f"{chance:.2f}")
-        row |= {model: found.text(model, metric) for model in found.models}
-        for label in found.labels if len(found.gains) or found.system == "twins" else ():
-            gain, before, after = found.gain(label, metric), cells.get((base[label], metric)), cells.get((label, metric))
+        row |= {model: findings.text(model, metric) for model in findings.models}
+        for label in findings.labels if len(findings.gains) or findings.system == "twins" else ():
+            gain, before, after = findings.gain(label, metric), cells.get((base[label], metric)), cells.get((label, metric))
             if gain is not None: change = with_interval(gain["difference"], gain["low"], gain["high"], "{:+.3f}")
             else: change = f"{after.value - before.value:+.3f}" if before and after else ABSENT  # no paired comparison was made
             row[f"change, {label}"] = change
@@ -54,13 +54,13 @@ def main_table(
     return pd.DataFrame(rows)
 
 # %% ../../nbs/reporting/sections.ipynb #c015
-def interval_words(found: Findings) -> str:  # one sentence
+def interval_words(findings: Findings) -> str:  # one sentence
     "Say for each model what its intervals are of."
-    seeds, told = found.summary.groupby("model")["seeds"].max(), {}
-    single = "one run, bootstrap interval over " + ("families" if found.system == "twins" else "groups of relatives")
-    for model in [m for m in found.models if m in seeds.index]:
+    seeds, told = findings.summary.groupby("model")["seeds"].max(), {}
+    single = "one run, bootstrap interval over " + ("families" if findings.system == "twins" else "groups of relatives")
+    for model in [m for m in findings.models if m in seeds.index]:
         told.setdefault(f"t interval over {seeds[model]:.0f} seeds around their mean" if seeds[model] > 1 else single, []).append(model)
-    if len(told) == 1 and len(found.models) > 2: return f"all models: {next(iter(told))}"
+    if len(told) == 1 and len(findings.models) > 2: return f"all models: {next(iter(told))}"
     return "; ".join(f"{' and '.join(models)}: {how}" for how, models in told.items()) or "nothing was measured"
 
 # %% ../../nbs/reporting/sections.ipynb #c018
@@ -68,48 +68,48 @@ BARS = {"twins one_way": "twins: one text", "twins group": "twins: both texts", 
         "retrieval component protein_to_text hit_at_1": "retrieval: first hit right"}
 
 
-def finding_title(found: Findings) -> str:
+def finding_title(findings: Findings) -> str:
     "Say in one line what the runs found."
-    if found.system != "twins": return answer_title(found)
-    if len(found.labels) == 1: return headline(found.gains)
-    reached = {model: found.cells.get((model, "twins one_way")) for model in found.models}
+    if findings.system != "twins": return answer_title(findings)
+    if len(findings.labels) == 1: return headline(findings.gains)
+    reached = {model: findings.cells.get((model, "twins one_way")) for model in findings.models}
     return "Accuracy on twins: " + ", ".join(f"{model} {percent(r and r.value, 1)}" for model, r in reached.items())
 
 
 def accuracy_picture(
-    found: Findings,
+    findings: Findings,
     bars=BARS,  # metric -> its short name
 ) -> list:      # blocks
     "Draw the main measures of all models."
     def dress(table):
-        table, told = table[table["metric"].isin(bars)], found.names
+        table, told = table[table["metric"].isin(bars)], findings.names
         unit = table["metric"].map(lambda m: "proteins" if m.startswith("retrieval") else told[m][2])
         return table.assign(name=table["metric"].map(bars), unit=unit, chance=table["metric"].map(lambda m: told[m][1]).astype(float))
-    rows = dress(found.summary).sort_values(["metric", "model"], key=lambda s: s.map([*bars, *found.models].index), kind="stable")
+    rows = dress(findings.summary).sort_values(["metric", "model"], key=lambda s: s.map([*bars, *findings.models].index), kind="stable")
     if not len(rows): return [absent("accuracies")]
-    seeds = found.summary["seeds"].max()
-    how = interval_words(found) + ("; dots are single runs" if seeds > 1 else "")
+    seeds = findings.summary["seeds"].max()
+    how = interval_words(findings) + ("; dots are single runs" if seeds > 1 else "")
     told, share = "Share of right answers", {}
-    if found.system != "twins":
-        told = METRICS[SYSTEMS[found.system].main]
+    if findings.system != "twins":
+        told = METRICS[SYSTEMS[findings.system].main]
         share = dict(percents=False, level="random", ylabel=f"{told}, 95 % interval")
     caption = f"{told} on the test split; {how}. Dashes: what guessing gives. Bars without an interval have none in the run folder."
-    return [Picture("accuracy", plot_metrics(rows, finding_title(found), dress(found.long) if seeds > 1 else None, **share), caption)]
+    return [Picture("accuracy", plot_metrics(rows, finding_title(findings), dress(findings.long) if seeds > 1 else None, **share), caption)]
 
 # %% ../../nbs/reporting/sections.ipynb #c023
 def common_words(
-    found: Findings,
+    findings: Findings,
     guessing, # what guessing would give, a sentence
 ) -> Words:
     "Say what guessing gives, and whether the splits can be trusted."
-    clean = all(run.certificate["clean"] for run in found.runs)
+    clean = all(run.certificate["clean"] for run in findings.runs)
     seen = "Every number is of proteins unrelated to those of training: the splits are certified."
     return Words(f"{guessing} {seen if clean else 'THE SPLITS ARE NOT CLEAN, so these numbers are too good; see below.'}")
 
 
-def lacking_words(found):
+def lacking_words(findings):
     "Name what run folders lack."
-    return [Words(f"{run.name} lacks: {', '.join(run.lacking())}.") for run in found.runs if run.lacking()]
+    return [Words(f"{run.name} lacks: {', '.join(run.lacking())}.") for run in findings.runs if run.lacking()]
 
 # %% ../../nbs/reporting/sections.ipynb #c048
 def split_sizes(run: FinishedRun) -> dict:  # split -> rows; folds for metal sites
@@ -120,12 +120,12 @@ def split_sizes(run: FinishedRun) -> dict:  # split -> rows; folds for metal sit
     return {f"chains in fold {k}": n for k, n in c.get("chains", {}).items()} | (dict(test=c["test"]) if "test" in c else {})
 
 
-def split_section(found: Findings) -> Section:
+def split_section(findings: Findings) -> Section:
     "Say what the certificates say."
-    blocks = [Words(" ".join(certificate_words(found.runs[0].certificate, found.runs[0].pairs)))]
+    blocks = [Words(" ".join(certificate_words(findings.runs[0].certificate, findings.runs[0].pairs)))]
     said = lambda c: dict(clean="yes" if c["clean"] else "NO", threshold=percent(c["threshold"]))
     rows = [dict(run=run.name, seed=run.seed) | said(run.certificate)
-            | {split: f"{n:,}" for split, n in split_sizes(run).items()} for run in found.runs]
+            | {split: f"{n:,}" for split, n in split_sizes(run).items()} for run in findings.runs]
     table = Table("splits", pd.DataFrame(rows).fillna(""), "The size of each split, and whether the certificate is clean.")
     return Section("The splits", [*blocks, table])
 
@@ -143,10 +143,10 @@ def kept_epoch(
     return float(history.loc[history[score].idxmin() if score == "valid_loss" else history[score].idxmax(), "epoch"])
 
 
-def history_section(found: Findings) -> Section:
+def history_section(findings: Findings) -> Section:
     "Draw loss and validation of all runs."
-    parts, twins = {}, found.system == "twins"
-    for run in found.runs:
+    parts, twins = {}, findings.system == "twins"
+    for run in findings.runs:
         folds = run.history.groupby("fold") if "fold" in run.history else ()
         parts |= {f"{run.name}, fold {k:g}": (run, part) for k, part in folds} or {run.name: (run, run.history)}
     kept = {name: kept_epoch(run, history) for name, (run, history) in parts.items()}
@@ -157,8 +157,8 @@ def history_section(found: Findings) -> Section:
     title = f"Validation in {len(parts)} trainings"
     first, last = next((name, f"{history['epoch'].max():g}") for name, (_, history) in parts.items())
     if len(parts) == 1: title = f"Weights of epoch {kept[first]:g} of {last} kept" if kept[first] else f"Training until epoch {last}"
-    names = {name: name if len(parts) > len(found.runs) else run.label for name, (run, _) in parts.items()}
-    look = dict() if twins else dict(measures=SYSTEMS[found.system].measures, guess="")
+    names = {name: name if len(parts) > len(findings.runs) else run.label for name, (run, _) in parts.items()}
+    look = dict() if twins else dict(measures=SYSTEMS[findings.system].measures, guess="")
     if words: title += f"; twins on validation: {words}"
     histories = {name: history for name, (_, history) in parts.items()}
     figure = plot_history(histories, title, {name: k for name, k in kept.items() if k}, names, **look)
@@ -174,10 +174,10 @@ FILES = {"params.json": "parameters, seed, hash of the data, software", "history
          "rejected.csv": "input rows that were set aside, with the reason"}
 
 
-def made_section(found: Findings) -> Section:
+def made_section(findings: Findings) -> Section:
     "List parameters, data, software, files, and input rows that were set aside."
-    rows, first = {}, found.runs[0]
-    for run in found.runs:
+    rows, first = {}, findings.runs[0]
+    for run in findings.runs:
         environment, rejected = run.params.get("environment") or {}, run.path / "rejected.csv"
         aside = len(read_table(rejected)) if rejected.exists() else 0
         data = {"data hash": run.params.get("data_hash", "")[:16], "rows set aside": str(aside)}
@@ -199,4 +199,3 @@ def mining_blocks(run):
     if not path.exists(): return []
     frame = MiningReport(**read_json(path)).to_frame().set_axis(["what became of it", "rule", "pairs", "share"], axis=1)
     return [Table("mining", frame.astype(str), f"Pairs of proteins that mining of {run.name} looked at.")]
-

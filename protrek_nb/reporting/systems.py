@@ -20,17 +20,17 @@ from .twins import (
     control_section, decision_section, example_section, found_section, map_section, retrieval_section, score_section)
 
 # %% ../../nbs/reporting/systems.ipynb #c006
-def answer_section(found: Findings) -> Section:  # of a system other than twins
+def answer_section(findings: Findings) -> Section:  # of a system other than twins
     "Say, draw and tabulate what was found, with everything that has to be beaten beside it."
-    main = SYSTEMS[found.system].main
-    bars = {metric: metric.removesuffix(f": {main}") for metric in found.names if metric.endswith(f": {main}")}
+    main = SYSTEMS[findings.system].main
+    bars = {metric: metric.removesuffix(f": {main}") for metric in findings.names if metric.endswith(f": {main}")}
     guessing = ("What knows only frequencies, relatives or single proteins stands beside the trained model: "
                 "a number that does not beat it says little.")
-    change = " The change is against the baseline, on the same rows." if len(found.gains) else ""
-    caption = f"Value with 95 % interval ({interval_words(found)}).{change}"
-    table = Table("metrics", main_table(found, list(found.names)), caption)
-    words = [*map(Words, answer_words(found)), common_words(found, guessing)]
-    return Section("What was found", [*words, *accuracy_picture(found, bars), table, *lacking_words(found)])
+    change = " The change is against the baseline, on the same rows." if len(findings.gains) else ""
+    caption = f"Value with 95 % interval ({interval_words(findings)}).{change}"
+    table = Table("metrics", main_table(findings, list(findings.names)), caption)
+    words = [*map(Words, answer_words(findings)), common_words(findings, guessing)]
+    return Section("What was found", [*words, *accuracy_picture(findings, bars), table, *lacking_words(findings)])
 
 # %% ../../nbs/reporting/systems.ipynb #c011
 def records_table(name, caption, records) -> list:  # one Table, or none
@@ -39,20 +39,21 @@ def records_table(name, caption, records) -> list:  # one Table, or none
     return [Table(name, rows, caption)] if len(rows) else []
 
 
-def pair_sections(found: Findings) -> list:  # `Section`s of runs on pairs
+def pair_sections(findings: Findings) -> list:  # `Section`s of runs on pairs
     "Show what may have leaked, and what metadata say."
-    metrics = found.runs[0].metrics
+    metrics = findings.runs[0].metrics
     at = [dict(metric=METRICS.get(name, name), value=value) for name, value in (metrics.get("test") or {}).items()]
-    caption = f"The head of {found.runs[0].name} on the test split; validation chose the threshold {metrics.get('threshold', np.nan):.3f}."
+    threshold = metrics.get("threshold", np.nan)
+    caption = f"The head of {findings.runs[0].name} on the test split; validation chose the threshold {threshold:.3f}."
     audit = records_table("audit", "Where a clean split gives more than 0.70, what could have leaked is asked.", metrics.get("audit"))
     facts = records_table("matching", "The head on negatives, by how many facts of their two sides agree.", metrics.get("matching"))
     return [Section("The head at its threshold", records_table("test", caption, at) or [absent("numbers at a threshold")]),
             Section("What could have leaked", [*audit, *facts] or [absent("audit")])]
 
 # %% ../../nbs/reporting/systems.ipynb #c014
-def term_sections(found: Findings) -> list:  # `Section`s of runs on terms
+def term_sections(findings: Findings) -> list:  # `Section`s of runs on terms
     "Show the namespaces, and where the model looked."
-    run, blocks = found.runs[0], [absent("namespaces")]
+    run, blocks = findings.runs[0], [absent("namespaces")]
     spaces = pd.DataFrame(run.metrics.get("namespaces") or [])
     if len(spaces):
         spaces = spaces.astype(dict(value=float, low=float, high=float))
@@ -79,9 +80,9 @@ def attention_blocks(run: FinishedRun) -> list:  # blocks
     return [Words(words)]
 
 # %% ../../nbs/reporting/systems.ipynb #c017
-def site_sections(found: Findings) -> list:  # `Section`s of runs on metal sites
+def site_sections(findings: Findings) -> list:  # `Section`s of runs on metal sites
     "Show how many residues of incomplete sites are called."
-    counts = found.runs[0].metrics.get("decoys") or {}
+    counts = findings.runs[0].metrics.get("decoys") or {}
     rows = [dict(question=question, **{k.replace("_", " "): f"{n:,}" for k, n in part.items()}) for question, part in counts.items()]
     blocks = records_table("decoys", "Residues called at the threshold: of sites, and of sites that lack a ligand.", rows)
     return [Section("Incomplete sites", blocks or [absent("incomplete sites, which only made-up chains have")])]
@@ -95,9 +96,9 @@ SECTIONS = dict(
 
 
 def make_sections(
-    found: Findings,
+    findings: Findings,
     method: str = "tsne", # layout of the map of twins: "tsne" or "umap"
 ) -> list:                # `Section`s
     "Make all sections of a report."
-    made = [make(found, method) if make is map_section else make(found) for make in SECTIONS[found.system]]
+    made = [make(findings, method) if make is map_section else make(findings) for make in SECTIONS[findings.system]]
     return [section for part in made for section in (part if isinstance(part, list) else [part])]

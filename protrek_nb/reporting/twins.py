@@ -22,43 +22,43 @@ from .sections import (
     Picture, Section, Table, Words, absent, accuracy_picture, common_words, interval_words, lacking_words, main_table)
 
 # %% ../../nbs/reporting/twins.ipynb #c008
-def retrieval_words(found):
+def retrieval_words(findings):
     "Say what became of general retrieval, for better or worse."
-    cells, key = found.cells, "retrieval component protein_to_text "
+    cells, key = findings.cells, "retrieval component protein_to_text "
     told = dict(hit_at_1=("First hit right", lambda x: percent(x, 1)), map=("mean average precision", "{:.3f}".format))
-    if not all((model, key + score) in cells for model in found.models for score in told): return []
-    said = [f"{what}: " + ", ".join(f"{model} {form(cells[model, key + score].value)}" for model in found.models)
+    if not all((model, key + score) in cells for model in findings.models for score in told): return []
+    said = [f"{what}: " + ", ".join(f"{model} {form(cells[model, key + score].value)}" for model in findings.models)
             for score, (what, form) in told.items()]
     return [Words(f"General retrieval, from a protein to the texts of its family. {'; '.join(said)}.")]
 
 
-def found_section(found: Findings) -> Section:
+def found_section(findings: Findings) -> Section:
     "Say, draw and tabulate what was found on twins."
     said = {"twins one_way": "Twin pairs, a text prefers its own protein", "twins group": "Twin pairs, both texts do",
             "easy one_way": "Easy pairs, a text prefers its own protein"}
     words = []
-    for label in found.labels:
-        rows = [(found.gain(label, metric), what) for metric, what in said.items()]
-        which = f"{label}. " if len(found.labels) > 1 else ""
+    for label in findings.labels:
+        rows = [(findings.gain(label, metric), what) for metric, what in said.items()]
+        which = f"{label}. " if len(findings.labels) > 1 else ""
         words += [Words(which + gain_sentence(gain, what)) for gain, what in rows if gain is not None]
-    words += [*retrieval_words(found), common_words(found, "Guessing would give 50 % for one text and 25 % for both.")]
-    caption = (f"Value with 95 % interval ({interval_words(found)}). The change is of the same pairs before and after training; "
+    words += [*retrieval_words(findings), common_words(findings, "Guessing would give 50 % for one text and 25 % for both.")]
+    caption = (f"Value with 95 % interval ({interval_words(findings)}). The change is of the same pairs before and after training; "
                "where it has no interval, the run folder has none.")
-    table = Table("metrics", main_table(found), caption)
-    return Section("What was found", [*words, *accuracy_picture(found), table, *lacking_words(found)])
+    table = Table("metrics", main_table(findings), caption)
+    return Section("What was found", [*words, *accuracy_picture(findings), table, *lacking_words(findings)])
 
 # %% ../../nbs/reporting/twins.ipynb #c012
-def example_section(found: Findings) -> Section:
+def example_section(findings: Findings) -> Section:
     "Show the most similar twin pair of the test split."
     from matplotlib import pyplot
-    pairs = found.runs[0].pairs.query("split == 'test'")
+    pairs = findings.runs[0].pairs.query("split == 'test'")
     if not len(pairs): return Section("An example", [absent("twin pairs of the test split")])
     pair = pairs.sort_values(["seq_similarity", "anchor_id", "hard_neg_id"], ascending=[False, True, True]).iloc[0]
     figure = styled(plot_twin)(pair)
     title = f"{pair['anchor_id']} and {pair['hard_neg_id']}, the most similar of {len(pairs):,} twin pairs in the test split"
     figure.suptitle(title, x=0.012, ha="left", fontsize=12, fontweight="bold")
     pyplot.close(figure)
-    caption = (f"Around the first difference. The pair of {found.runs[0].name} was chosen by sequence similarity alone; "
+    caption = (f"Around the first difference. The pair of {findings.runs[0].name} was chosen by sequence similarity alone; "
                "positions count from 1.")
     return Section("An example", [Picture("twin", figure, caption)])
 
@@ -66,20 +66,20 @@ def example_section(found: Findings) -> Section:
 CHOICES = {"": "validation split", "_test_swept": "the test set itself (reference's way, flatters)"}
 
 
-def decision_table(found: Findings) -> pd.DataFrame:  # text cells: pairs, model, threshold chosen on, threshold, precision, recall, F1
+def decision_table(findings: Findings) -> pd.DataFrame:  # text cells: pairs, model, threshold chosen on, threshold, precision, recall, F1
     "Set decisions at honest and at swept thresholds side by side."
-    cells, rows = found.cells, []
+    cells, rows = findings.cells, []
     for kind, name in (("twins", "twins"), ("easy", "easy pairs")):
-        for model in [m for m in found.models if any(key[0] == m and key[1].startswith(kind) for key in cells)]:
+        for model in [m for m in findings.models if any(key[0] == m and key[1].startswith(kind) for key in cells)]:
             for suffix, choice in CHOICES.items():
-                values = {c: found.text(model, f"{kind} {c}{suffix}") for c in ("threshold", "precision", "recall", "f1")}
+                values = {c: findings.text(model, f"{kind} {c}{suffix}") for c in ("threshold", "precision", "recall", "f1")}
                 rows.append({"pairs": name, "model": model, "threshold chosen on": choice} | values)
     return pd.DataFrame(rows)
 
 
-def decision_section(found):
+def decision_section(findings):
     "Tabulate precision, recall and F1."
-    table = decision_table(found)
+    table = decision_table(findings)
     if not len(table): return Section("Decisions at a threshold", [absent("precision, recall and F1")])
     words = Words("A pair of protein and text is called right when its cosine is at or above the threshold. "
                   "In both pair sets half of the scores are right ones, so calling everything right gives precision 0.5, recall 1 and "
@@ -88,14 +88,15 @@ def decision_section(found):
     return Section("Decisions at a threshold", [words, Table("decisions", table, caption)])
 
 # %% ../../nbs/reporting/twins.ipynb #c020
-def score_section(found: Findings) -> Section:
+def score_section(findings: Findings) -> Section:
     "Draw the score distributions of all models, one run each, of the first run's seed where there is one."
-    first = {run.label: run for run in reversed(found.runs)} | {run.label: run for run in found.runs if run.seed == found.runs[0].seed}
-    scores = {found.runs[0].base_label: found.runs[0].scores("base")} | {label: run.scores("tuned") for label, run in first.items()}
-    scores = {model: scores[model] for model in [found.runs[0].base_label, *found.labels] if len(scores[model])}
+    seed = findings.runs[0].seed
+    first = {run.label: run for run in reversed(findings.runs)} | {run.label: run for run in findings.runs if run.seed == seed}
+    scores = {findings.runs[0].base_label: findings.runs[0].scores("base")} | {label: run.scores("tuned") for label, run in first.items()}
+    scores = {model: scores[model] for model in [findings.runs[0].base_label, *findings.labels] if len(scores[model])}
     if not scores: return Section("Scores", [absent("scores of twin pairs")])
     areas = ", ".join(f"{model} {roc_area(pairs):.2f}" for model, pairs in scores.items())
-    long = found.long[(found.long["metric"] == "twins threshold")].drop_duplicates("model").set_index("model")["value"]
+    long = findings.long[(findings.long["metric"] == "twins threshold")].drop_duplicates("model").set_index("model")["value"]
     caption = ("Twin pairs of the test split. Left: cosines of a text with its own protein and with that protein's twin. "
                "Right: their difference for each text; above zero the text prefers its own protein. "
                "Dashed: threshold chosen on the validation split.")
@@ -103,9 +104,9 @@ def score_section(found: Findings) -> Section:
     return Section("Scores", [Picture("scores", figure, caption)])
 
 # %% ../../nbs/reporting/twins.ipynb #c023
-def retrieval_section(found: Findings) -> Section:
+def retrieval_section(findings: Findings) -> Section:
     "Tabulate retrieval both ways, before and after."
-    table = main_table(found, [m for m in NAMES if m.startswith("retrieval")])
+    table = main_table(findings, [m for m in NAMES if m.startswith("retrieval")])
     if not len(table): return Section("Retrieval", [absent("retrieval")])
     words = Words("Every test text is ranked for every test protein, and the other way round. "
                   "A hit is any text of the protein's own family, or, harder, the protein's own text.")
@@ -121,9 +122,9 @@ TEMPERATURE = dict(model="model", temperature="temperature", mean_cosine="mean c
                    share_above="share of right pairs above it")
 
 
-def control_section(found: Findings) -> Section:
+def control_section(findings: Findings) -> Section:
     "Show what scorers get that do not read."
-    run = found.runs[0]
+    run = findings.runs[0]
     controls = pd.DataFrame(run.metrics.get("controls") or [], columns=["model", "control", "value", "low", "high", "fires"])
     if not len(controls): return Section("Controls", [absent("controls"), *drift_blocks(run)])
     controls = controls.astype(dict(value=float, low=float, high=float))  # null where there is no interval
@@ -185,11 +186,11 @@ MAP_WORDS = ("{cases} twin pairs of different families, drawn at random (seed {s
 
 
 def map_section(
-    found: Findings,
+    findings: Findings,
     method: str = "tsne", # "tsne" or "umap"
 ) -> Section:
     "Draw the shared map of the first run."
-    run, title = found.runs[0], "The map of embeddings"
+    run, title = findings.runs[0], "The map of embeddings"
     read, pairs = run_vectors(run), run.pairs[run.pairs["split"] == "test"]
     if read is None or not len(pairs): return Section(title, [absent("embeddings of twin pairs (embeddings.safetensors, strings.json)")])
     (vectors, row_of), chosen = read, draw_cases(pairs, 3, run.seed)
