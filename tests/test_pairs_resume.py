@@ -12,7 +12,7 @@ from protrek_nb.pairs.training import PairTrainer
 from protrek_nb.pairs.protocol import ProtocolRun
 from protrek_nb.runs import checkpoints
 
-WRITTEN = ("head/head.safetensors", "history.csv", "training_history.csv", "test_predicted.csv", "predictions.parquet", "metrics.json")
+WRITTEN = ("model/weights.safetensors", "history.csv", "training_history.csv", "test_predicted.csv", "predictions.parquet", "metrics.json")
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +66,13 @@ def test_a_study_of_changes_keeps_what_it_has_measured(run, tmp_path, monkeypatc
     monkeypatch.setattr(pairs.PairRun, "train", lambda *given: trained.append(1) or train(*given))
     again = protocol.fit(replace(study, resume=str(done.path)), report=helpers.quiet)
     assert len(trained) == 1 and table.equals(read_table(again.path / "runs.csv")) and read_json(again.metrics_path)["changes"]
+
+
+def test_two_processes_make_one_run(run, tmp_path):
+    "Each process reads its share of a batch; one folder, one voice, and a finished run."
+    port = helpers.free_port()
+    starts = [helpers.start(helpers.fit_in_world, rank, 2, port, replace(run, name="both", epochs=1), tmp_path / "runs") for rank in range(2)]
+    assert helpers.finish(*starts, seconds=240) == [0, 0]
+    assert [p.name for p in (tmp_path / "runs").iterdir()] == ["both"]
+    folder = tmp_path / "runs" / "both"
+    assert (folder / "log.txt").read_text().count("epoch   1/1") == 1 and read_json(folder / "metrics.json")["test"]

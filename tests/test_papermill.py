@@ -68,7 +68,7 @@ def test_the_line_of_the_pairs_ends_with_a_complete_run(name, tmp_path):
     code, said = end(begin(tmp_path / "out.ipynb", "-p", "epochs", "1", "-p", "head", "mlp", "-p", "name", name, page="09_pairs"))
     assert code == 0, said[-3000:]
     run = RunDir.open(ROOT / "reports" / "runs" / name)
-    assert {p.name for p in run.path.iterdir()} >= {"params.json", "metrics.json", "certificate.json", "training_history.csv", "test_predicted.csv", "loss.png", "f1.png", "learning_curves.png", "head"}
+    assert {p.name for p in run.path.iterdir()} >= {"params.json", "metrics.json", "certificate.json", "training_history.csv", "test_predicted.csv", "loss.png", "f1.png", "learning_curves.png", "model"}
     assert read_json(run.params_path)["params"]["head"] == "mlp" and len(read_table(run.path / "training_history.csv")) == 1
 
 
