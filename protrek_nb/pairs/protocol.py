@@ -71,20 +71,20 @@ def prepare(self, inputs, say=print): # dict: seed -> head -> Prepared
     return {seed: {head: look_up(seed, head) for head in ("mlp", "attention")} for seed in inputs}
 
 @patch_to(ProtocolRun)
-def certify(self, found): # certificate of each world
+def certify(self, prepared): # certificate of each world
     "Give the proofs that no world's splits share anything."
-    worlds = {seed: heads["mlp"].certificate for seed, heads in found.items()}
+    worlds = {seed: heads["mlp"].certificate for seed, heads in prepared.items()}
     return dict(clean=all(proof["clean"] for proof in worlds.values()), worlds=worlds)
 
 # %% ../../nbs/pairs/protocol.ipynb #p001
 @patch_to(ProtocolRun)
-def train(self, found, run_dir, say): # table: change, seed, f1, auc, loss, mcc, best_epoch; the reference first, test scores
+def train(self, prepared, run_dir, say): # table: change, seed, f1, auc, loss, mcc, best_epoch; the reference first, test scores
     "Train the reference and each change of it, on the same worlds; a study that goes on keeps what it has measured."
     rows = []
-    for seed, change in product(found, ("reference", *CHANGES)):
+    for seed, change in product(prepared, ("reference", *CHANGES)):
         run, folder = replace(self.base, seed=seed, **CHANGES.get(change, {})), run_dir.path / f"{seed} {change}"
         if not (kept := folder.with_suffix(".json")).exists():
-            data = found[seed]["attention" if run.head == "attention" else "mlp"]
+            data = prepared[seed]["attention" if run.head == "attention" else "mlp"]
             head, threshold = run.train(data, RunDir(folder), lambda line: None)
             scores = pair_metrics(data.parts["test"].label_N, pair_scores(head, data.parts["test"]), threshold)
             wait_for_all()
@@ -98,12 +98,12 @@ def train(self, found, run_dir, say): # table: change, seed, f1, auc, loss, mcc,
     return pd.DataFrame(rows)
 
 @patch_to(ProtocolRun)
-def evaluate(self, found, trained): # table: change, and score, difference and interval for each of F1, AUC and loss
+def evaluate(self, prepared, trained): # table: change, and score, difference and interval for each of F1, AUC and loss
     "Compare each change with the reference on the same worlds."
     return effect_table(trained, "change", "reference", ["f1", "auc", "loss"])
 
 @patch_to(ProtocolRun)
-def save(self, run_dir, found, trained, results):
+def save(self, run_dir, prepared, trained, results):
     "Write runs.csv, changes.csv and metrics.json."
     for name, table in dict(runs=trained, changes=results).items(): write_table(run_dir.path / f"{name}.csv", table)
     write_json(run_dir.metrics_path, dict(changes=results.to_dict("records")))
