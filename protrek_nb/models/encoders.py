@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SMALL', 'E1_PADS', 'E1_BOUNDARY', 'E1_MASK', 'E1_FIRST_LETTER', 'ENCODERS', 'Encoder', 'LetterEncoder', 'EsmEncoder',
-           'WithNeighbours', 'small_encoder', 'e1_letter', 'E1Encoder', 'load_e1', 'load_esm', 'encoder_of',
-           'load_checkpoint', 'open_encoder', 'open_residues', 'open_means']
+           'WithNeighbours', 'small_encoder', 'UniRepEncoder', 'e1_letter', 'E1Encoder', 'load_e1', 'load_esm',
+           'encoder_of', 'load_checkpoint', 'open_encoder', 'open_residues', 'open_means']
 
 # %% ../../nbs/models/encoders.ipynb #c004
 import re
@@ -24,10 +24,12 @@ from ..model import ProTrek, default_device, evaluating, quiet
 from .adapt import TARGETS
 from .kernels import speed_up
 from .published import CheckpointError, small_esm
-from .residues import read_windows
+from .residues import read_windows, windows
 from .store import Store, store_key, tokenizer_hash
 from .tokens import AA_VOCAB, TowerTokenizer, batch_limits, check_strings, esm_tokenizer, pad_rows, plan_batches
+from .unirep import UNIREP_SIZES, load_unirep, unirep_tokenizer
 from .views import MaskRule, Tokens, query_residues
+from .weights import cache_path
 
 # %% ../../nbs/models/encoders.ipynb #c010
 class Encoder(nn.Module):
@@ -35,6 +37,8 @@ class Encoder(nn.Module):
     kind = targets = ""  # sort of network; regular expression over the layers that take adapters
     longest = None       # residues that can be read at once; None: any number
     licence = None       # of the weights, where it is known
+    limits = property(lambda self: batch_limits(self.device), doc="Tokens in a batch, and what one more batch costs, in tokens.")
+    store_dir = property(lambda self: project_path("reports", "runs", ".residues"), doc="Where its vectors are kept.")
 
     def __init__(self,
         model,          # the network; `self.model`
@@ -66,7 +70,7 @@ class Encoder(nn.Module):
         "Encode sequences residue by residue."
         out = [None] * len(strings)
         with evaluating(self):
-            for batch in plan_batches([len(s) + 2 for s in strings], *batch_limits(self.device)):
+            for batch in plan_batches([len(s) + 2 for s in strings], *self.limits):
                 tokens = self.tokens([strings[i] for i in batch])
                 state_BLD = self.states(tokens.to(self.device).inputs).float().cpu().numpy()
                 for i, state_LD, residue_L in zip(batch, state_BLD, tokens.residue_BL.numpy()): out[i] = state_LD[residue_L >= 0]
@@ -108,7 +112,8 @@ class EsmEncoder(Encoder):
         super().__init__(model, source, config.hidden_size, tokenizer.mask_token_id, tokenizer.convert_tokens_to_ids(list(AMINO_ACIDS)))
         self.reader = TowerTokenizer("sequence", tokenizer)
         self.strange = re.compile(f"[^{re.escape(''.join(map(chr, np.flatnonzero(self.reader.table >= 0))))}]")
-        self.longest = None if config.position_embedding_type == "rotary" else config.max_position_embeddings - config.pad_token_id - 3
+        rotary = getattr(config, "position_embedding_type", "rotary") == "rotary"
+        self.longest = None if rotary else config.max_position_embeddings - config.pad_token_id - 3
 
     @property
     def key(self): return store_key(self.model.esm, "residues", pooling="none", tokenizer=tokenizer_hash(self.reader.tokenizer))
@@ -174,6 +179,39 @@ def small_encoder(
     out = EsmEncoder(model.eval(), tokenizer, "small")
     out.sizes, out.targets = size, out.targets + r"|.*\.(neck|around)"
     return out
+
+# %% ../../nbs/models/encoders.ipynb #u002
+class UniRepEncoder(EsmEncoder):
+    "UniRep; its summary is the mean of the states, the last state and the last memory."
+    kind, targets = "unirep", r".*\.layers\.\d+\.(wh|wmh)"
+    licence = "CC BY-NC 4.0"
+
+    def __init__(self,
+        source:str, # "unirep-64", "unirep-256" or "unirep-1900"; with "-bf16" products are computed in 16 bits
+    ):
+        _, size, *half = source.split("-")
+        super().__init__(load_unirep(int(size), torch.bfloat16 if half else torch.float32), unirep_tokenizer(), source)
+
+    key = property(lambda self: store_key(self.model, "residues", pooling="mean, last state, last memory",
+                                          tokenizer=tokenizer_hash(self.reader.tokenizer)))
+    limits = property(lambda self: (32_768 if self.device.type == "cpu" else 131_072, 4096))
+    store_dir = property(lambda self: cache_path("vectors"))
+    def rule(self, rates=(0.05, 0.15)): raise NotImplementedError("unirep has no mask: it was trained to guess the next residue")
+    def states(self, inputs): return self.model(**inputs).last_hidden_state
+    def forward(self, inputs): return self.states(inputs), None
+
+    def summary(self, sequences, piece=None):
+        spans = [windows(len(s), self.window, self.overlap) for s in sequences]
+        strings = [s[a:b] for s, cut in zip(sequences, spans) for a, b in cut]
+        owner, lengths = np.repeat(np.arange(len(spans)), [len(cut) for cut in spans]), np.array([len(s) for s in strings])
+        out_ND = np.zeros((len(sequences), 3 * self.width), np.float32)
+        weights = lengths / np.bincount(owner, lengths)[owner] if strings else lengths
+        with evaluating(self):
+            for batch in plan_batches(lengths + 2, *self.limits):
+                inputs = self.tokens([strings[i] for i in batch]).to(self.device).inputs
+                vector_BD = self.model(**inputs).pooler_output.float().cpu().numpy()
+                np.add.at(out_ND, owner[batch], weights[batch, None] * vector_BD)
+        return out_ND
 
 # %% ../../nbs/models/encoders.ipynb #c030
 E1_PADS = dict(input_ids=0, within_seq_position_ids=-1, global_position_ids=-1, sequence_ids=-1)
@@ -260,11 +298,12 @@ def load_checkpoint(
 
 ENCODERS = (("letters", lambda source: LetterEncoder()),  # (pattern of the names, function that opens one); the first that fits counts
             ("small", lambda source, **sizes: small_encoder(**sizes)),
+            (rf"unirep-({'|'.join(map(str, UNIREP_SIZES))})(-bf16)?", UniRepEncoder),
             (r"(.*[-_])?e1([-_].*)?", load_e1),
             (".*", load_checkpoint))
 
 def open_encoder(
-    source:str,  # "letters", "small", or folder or hub name of an ESM, ProTrek or E1 checkpoint
+    source:str,  # "letters", "small", "unirep-1900", "unirep-256", "unirep-64", or folder or hub name of an ESM, ProTrek or E1 checkpoint
     device=None, # None: the GPU of this process, or the CPU
     **more,      # for "small": seed, and entries of SMALL
 ) -> Encoder:    # in evaluation mode
@@ -273,8 +312,8 @@ def open_encoder(
     try: out = load(source, **more)
     except (OSError, ValueError) as e:
         if isinstance(e, CheckpointError) or more: raise
-        raise OSError(f"encoder {source!r} could not be read: 'letters', 'small', the folder or the hub name of an ESM checkpoint such as "
-                      f"facebook/esm2_t12_35M_UR50D, of ProTrek or of E1 is needed ({str(e).splitlines()[0]})") from e
+        raise OSError(f"encoder {source!r} could not be read: 'letters', 'small', 'unirep-1900', the folder or the hub name of an ESM "
+                      f"checkpoint such as facebook/esm2_t12_35M_UR50D, of ProTrek or of E1 is needed ({str(e).splitlines()[0]})") from e
     return out.to(device or default_device())
 
 # %% ../../nbs/models/encoders.ipynb #c059
@@ -282,13 +321,12 @@ def open_residues(
     encoder,        # Encoder, or its name, see `open_encoder`
     proteins:dict,  # {protein_id: sequence}
     report=None,    # called with a line for each shard
-    store_dir=None, # folder of all encoders; None: reports/runs/.residues
-    mean=False,     # True: one vector for each protein, the mean of its residues
+    store_dir=None, # folder of all encoders; None: the encoder's own
+    mean=False,     # True: one vector for each protein, the encoder's summary
 ) -> Store:         # with the vectors of all these proteins
     "Open the shared store of an encoder, and compute what is missing."
     encoder = open_encoder(encoder) if isinstance(encoder, str) else encoder
-    store_dir = store_dir or project_path("reports", "runs", ".residues")
-    store = Store(store_dir, encoder.key, mean=mean, window=encoder.window, overlap=encoder.overlap)
+    store = Store(store_dir or encoder.store_dir, encoder.key, mean=mean, window=encoder.window, overlap=encoder.overlap)
     store.build(proteins, encoder, report)
     return store
 
@@ -297,5 +335,5 @@ def open_means(
     proteins:dict,  # {protein_id: sequence}
     **more,         # report, store_dir: see `open_residues`
 ) -> Store:         # with one vector for each protein
-    "Open the shared store of an encoder's means, and compute what is missing."
+    "Open the shared store of an encoder's summaries, and compute what is missing."
     return open_residues(encoder, proteins, mean=True, **more)

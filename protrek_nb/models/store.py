@@ -234,6 +234,8 @@ def _narrow(rows_LD, dtype, name):
     "Cast rows to the stored type; ValueError if a value does not fit."
     with np.errstate(over="ignore"): out_LD = rows_LD.astype(dtype)
     if np.isfinite(out_LD).all(): return out_LD
+    if not np.isfinite(rows_LD).all():
+        raise ValueError(f"{name}: the encoder gave a value that is not finite; nothing of this shard was stored")
     raise ValueError(f"{name}: a value of {np.abs(rows_LD).max():.3g} does not fit float16, which ends at 65504; use "
                      "Store(..., dtype='float32')")
 
@@ -251,7 +253,8 @@ def _groups(sequence_of, most):
 def build(
     self,
     proteins,      # {protein_id: sequence}
-    encode,        # function of a list of strings that gives a (len, D) array for each; called for what is missing only
+    encode,        # function of a list of strings that gives a (len, D) array for each; called for what is missing only; one vector for
+                   # each protein is its `summary(strings)`, an array (N, S), or else the mean of the rows
     report=None,   # function of one line, called after each shard
 ) -> int:          # number of sequences that were encoded
     "Encode and store the proteins that are missing; ValueError if an id stands for another sequence already."
@@ -260,16 +263,21 @@ def build(
     self._clear()
     names = {self._digest[name]: name for name in reversed(proteins)}  # digest -> an id, for messages
     todo = {d: proteins[names[d]] for d in dict.fromkeys(map(self._digest.get, proteins)) if d not in self._place}
-    done = 0
+    done = read = 0
+    start, total = time.monotonic(), sum(map(len, todo.values()))
     for group in _groups(todo, self.shard_residues):
         known = [names[d] for d in group]
-        rows = read_windows(encode, [todo[d] for d in group], self.window, self.overlap, known, self.width)
+        strings = [todo[d] for d in group]
+        if self.mean and hasattr(encode, "summary"): rows = encode.summary(strings)[:, None]
+        else: rows = read_windows(encode, strings, self.window, self.overlap, known, self.width)
         rows = [_narrow(x.mean(0, keepdims=True) if self.mean else x, self.dtype, f"protein {name}") for name, x in zip(known, rows)]
         path = write_shard(self.dir, dict(zip(group, rows)), self.about)
         del rows  # before the next group is encoded
         self._take(read_header(path))
         done += len(group)
-        if report: report(f"residues: {done:,} of {len(todo):,} sequences stored")
+        read += sum(map(len, strings))
+        left = (time.monotonic() - start) * (total - read) / read
+        if report: report(f"residues: {done:,} of {len(todo):,} sequences stored" + f", {left / 60:.0f} min left" * (left > 60))
     return len(todo)
 
 @patch_to(Store)
