@@ -7,9 +7,7 @@ __all__ = ['UNIREP_VOCAB', 'UNIREP_SIZES', 'unirep_tokenizer', 'MultiplicativeLS
            'load_unirep', 'next_residue_loss']
 
 # %% ../../nbs/models/unirep.ipynb #c003
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch

