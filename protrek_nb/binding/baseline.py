@@ -68,7 +68,7 @@ def similar_chains(
 ) -> np.ndarray: # (N, most) rows of `known`, those that share most rare words first
     "Find the chains that are worth aligning."
     words, table = _word_table(known), _word_table(asked)
-    rare_W, size_K = np.log(len(known) / (words.sum(0) + 1)).clip(0), 5 + np.sqrt(words @ np.ones(21 ** 3))
+    rare_W, size_K = np.log1p(len(known) / (words.sum(0) + 1)), 5 + np.sqrt(words @ np.ones(21 ** 3))
     weighted, other = (table * rare_W).tocsr(), words.T.tocsr()
     parts = [-(weighted[at:at + 512] @ other).toarray() / size_K for at in range(0, len(asked), 512)]
     return np.concatenate([np.argsort(part, 1, kind="stable")[:, :most] for part in parts])
