@@ -279,7 +279,8 @@ def predict(self,
     given, out = table["protein_id" if "protein_id" in table else "chain_id"], []
     checked = [(id, *check_sequence(s)[:2]) for id, s in zip(given, table.sequence)]
     if bad := [f"{id}: {reason}" for id, _, reason in checked if reason]:
-        warnings.warn(f"{len(bad)} of {len(checked)} chains cannot be read and are not predicted: {'; '.join(bad[:3])}{'; ...' if bad[3:] else ''}")
+        more = "; ..." if bad[3:] else ""
+        warnings.warn(f"{len(bad)} of {len(checked)} chains cannot be read and are not predicted: {'; '.join(bad[:3])}{more}")
     ids, strings = zip(*((id, s) for id, s, reason in checked if not reason)) if len(bad) < len(checked) else ((), ())
     if not ids: raise ValueError("no chain to predict")
     for id, s in zip(ids, strings):

@@ -57,7 +57,8 @@ def window_baseline(
 # %% ../../nbs/binding/baseline.ipynb #c018
 def _word_table(sequences):
     "Count the words of three letters of each chain: bool (N, 9261)."
-    words = [np.unique(np.lib.stride_tricks.sliding_window_view(letter_codes(s), 3) @ [441, 21, 1]) if len(s) > 2 else [] for s in sequences]
+    codes = [np.pad(letter_codes(s), (0, max(0, 3 - len(s))), constant_values=20) for s in sequences]
+    words = [np.unique(np.lib.stride_tricks.sliding_window_view(x, 3) @ [441, 21, 1]) for x in codes]
     ends, column = np.cumsum([0, *map(len, words)]), np.concatenate([*words, []]).astype(int)
     return csr_array((np.ones(len(column)), column, ends), shape=(len(words), 21 ** 3))
 
@@ -101,7 +102,8 @@ def nearest_chain(
         return [x / max(1.0, max(y.max() for y in rows)) for x in rows]
     return predict
 
-RIVALS = {"one-hot window": window_baseline, "boosted trees": lambda *given: window_baseline(*given, trees=True), "nearest chain": nearest_chain}
+RIVALS = {"one-hot window": window_baseline, "boosted trees": lambda *given: window_baseline(*given, trees=True),
+          "nearest chain": nearest_chain}
 
 def rival_by_ion(
     known:pd.DataFrame,         # sequence, labels, ion: chains to learn from

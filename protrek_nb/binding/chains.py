@@ -212,8 +212,9 @@ def read_site_lists(
     strict=False,     # raise at the first bad record
 ) -> pd.DataFrame:    # as `read_three_line`; the record is the line
     "Read lists of one-based residues whose sequences are in FASTA files; ValueError where there is none."
-    fastas = [Path(sequences)] if sequences else sorted(p for p in Path(path).parent.glob("*") if re.search(r"\.(fasta|fa|faa)(\.gz)?$", p.name))
-    if not fastas: raise ValueError(f"{path} lists residues without sequences: put their FASTA file (.fasta, .fa, .faa) into the same folder")
+    beside = sorted(p for p in Path(path).parent.glob("*") if re.search(r"\.(fasta|fa|faa)(\.gz)?$", p.name))
+    if not (fastas := [Path(sequences)] if sequences else beside):
+        raise ValueError(f"{path} lists residues without sequences: put their FASTA file (.fasta, .fa, .faa) into the same folder")
     of, found = {}, _Collector(Path(path), max_length, strict)
     for fasta in fastas:
         ids, _, _, rows = parse_fasta(decode(read_bytes(fasta))[0])[0]

@@ -123,7 +123,8 @@ def run_fold(
     model = train_binding(train, valid, replace(run, seed=run.seed + fold), folder, lambda line: say(f"fold {fold}  {line}"), directions)
     model.thresholds, model.run = choose_thresholds(valid, predict_chains(model, valid)), asdict(run)
     for ion, labels in valid.groupby("ion").labels:
-        if (n := labels.str.count("1").sum()) < FEW: say(f"fold {fold}: only {n} residues of {len(labels)} validation chains bind {ion}; its threshold is a guess")
+        if (n := labels.str.count("1").sum()) < FEW:
+            say(f"fold {fold}: only {n} residues of {len(labels)} validation chains bind {ion}; its threshold is a guess")
     predicted = predict_chains(model, reported)
     if is_first_process():
         out = long_table(reported, probability=predicted, baseline=rival_by_ion(pd.concat([train, valid]), reported)).assign(fold=fold)

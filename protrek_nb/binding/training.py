@@ -53,7 +53,7 @@ class BindingRun(Run):
     max_identity: float = 0.5        # sequences of different folds stay below this identity
     ion: str = "ZN"                  # one ion, or several joined with +
     folds: int = 3                   # along clusters of relatives
-    backbone: str | None = None      # "small", trained here; "unirep-1900-bf16", frozen; ESM-2 or E1; None: small for the toy world, else UniRep
+    backbone: str | None = None      # "small"; "unirep-1900-bf16", frozen; ESM-2 or E1; None: small for the toy world, else UniRep
     msa: str = ""                    # folder with {ION}/{chain}.a3m, for E1
     mlm_epochs: int = 2              # passes of masked letters before that; for the small backbone
     num_variants: int | None = None  # masked views of each chain; None: 4, and 1 with a frozen encoder
