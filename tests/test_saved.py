@@ -28,7 +28,7 @@ def go_run(tiny_run, folder):
     "A run on terms; what its student, which is kept when it is measured, says of some proteins."
     table, held = load_terms(), {}
     table[table.family.isin(table.family.unique()[:40])].to_csv(folder / "proteins.csv", index=False)
-    run = go.GoRun(name="go", data=str(folder / "proteins.csv"), ontology=str(toy_obo_path()), epochs=1, replicates=2)
+    run = go.GoRun(name="go", data=str(folder / "proteins.csv"), ontology=str(toy_obo_path()), encoder="letters", epochs=1, replicates=2)
     measure = go.measure_go
     with helpers.runs_in(folder), pytest.MonkeyPatch.context() as patch:
         patch.setattr(go, "measure_go", lambda *a: held.update(found=a[0], student=a[1], store=a[2]) or measure(*a))
