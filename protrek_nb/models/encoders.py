@@ -27,7 +27,7 @@ from .published import CheckpointError, small_esm
 from .residues import read_windows, windows
 from .store import Store, store_key, tokenizer_hash
 from .tokens import AA_VOCAB, TowerTokenizer, batch_limits, check_strings, esm_tokenizer, pad_rows, plan_batches
-from .unirep import UNIREP_SIZES, load_unirep, unirep_tokenizer
+from .unirep import UNIREP_SIZES, UniRep, load_unirep, unirep_tokenizer
 from .views import MaskRule, Tokens, query_residues
 from .weights import cache_path
 
@@ -188,9 +188,9 @@ class UniRepEncoder(EsmEncoder):
 
     def __init__(self,
         source:str, # "unirep-64", "unirep-256" or "unirep-1900"; with "-bf16" products are computed in 16 bits
+        model=None, # UniRep; None: the published one
     ):
-        _, size, *half = source.split("-")
-        super().__init__(load_unirep(int(size), torch.bfloat16 if half else torch.float32), unirep_tokenizer(), source)
+        super().__init__(model or load_unirep(source), unirep_tokenizer(), source)
 
     key = property(lambda self: store_key(self.model, "residues", pooling="mean, last state, last memory",
                                           tokenizer=tokenizer_hash(self.reader.tokenizer)))
@@ -275,9 +275,10 @@ def encoder_of(
     model,          # ProTrek (its sequence tower is taken), EsmModel or EsmForMaskedLM
     tokenizer=None, # None: ProTrek's own, or the alphabet of the published ESM models
     source="",      # name by which `open_encoder` opens it
-) -> EsmEncoder:    # of the same weights
+) -> EsmEncoder:    # or UniRepEncoder, of the same weights
     "Make an encoder of a model that is loaded already."
     tower = getattr(model, "sequence", None)
+    if isinstance(getattr(tower, "encoder", None), UniRep): return UniRepEncoder(source, tower.encoder)
     if tower is not None: tokenizer = tokenizer or model.tokens["sequence"].tokenizer
     if getattr(getattr(model, "config", None), "model_type", None) != ("protrek" if tower is not None else "esm"):
         raise TypeError(f"{type(model).__name__}: a ProTrek model, an EsmModel or the path of a checkpoint is needed")

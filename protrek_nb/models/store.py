@@ -41,7 +41,8 @@ def tokenizer_hash(
     return sha256_text(json.dumps(parts, sort_keys=True))
 
 # %% ../../nbs/models/store.ipynb #c017
-_PASSING = ("transformers_version", "_name_or_path", "architectures", "dtype", "torch_dtype")  # saving and loading change these
+_PASSING = ("transformers_version", "_name_or_path", "architectures", "dtype", "torch_dtype",
+            "half")  # saving and loading change these, or the hash of the weights holds them already
 
 def _lasting(values):
     "Leave out, at every level, what saving and loading change."
