@@ -31,7 +31,7 @@ from .saved import Predictor, Saved, save_system
 from .training.recipes import get_recipe
 from protrek_nb.data.sources import (PRODUCTS, read_human, read_products, read_receptors, read_term_texts, read_terpenes, read_toxins,
     read_toy, read_yeast)
-from .models.encoders import recall_tower
+from .models.joined import join_encoders, recall_tower
 from .splits.components import inherit_split, need_columns, split_proteins
 from .data.tables import read_proteins
 from .training.twins import TwinPlan, TwinTrainer, replay_rows
@@ -144,7 +144,7 @@ def load_base(
         texts = table.text.tolist() + (read_toy("proteins").text.tolist() if run.data == "toy_general" else [])
         model = ProTrek.from_small(wordpiece_vocab(texts, 2000), hidden=64, layers=3, repr_dim=64, text_layers=2,
                                    structure="structure_3di" in table, seed=run.seed)
-    elif "+" in run.base: model = ProTrek.from_encoders(*run.base.split("+"), seed=run.seed)
+    elif "+" in run.base: model = join_encoders(*run.base.split("+"), seed=run.seed)
     else: model = ProTrek.from_pretrained(str(find_path(run.base)))
     if run.max_residues: model.max_length = run.max_residues
     return model
