@@ -199,14 +199,14 @@ def evaluate_twins(
 ) -> pd.DataFrame:  # index metric; value, low, high, n (pairs), clusters
     "Compute all metrics of twin pairs with intervals."
     codes, outcomes = cluster_codes(column_or_labels(scores, cluster), len(scores)), pair_outcomes(scores)
-    found = {name: bootstrap_share(outcomes[name], None, codes, n, seed) for name in outcomes.columns.drop("margin")}
-    found["margin"] = bootstrap_ratio(outcomes["margin"], None, codes, n, seed)
-    found |= area_intervals(*labelled_scores(scores), np.tile(codes, 4), min(n, 1000), seed)
+    intervals = {name: bootstrap_share(outcomes[name], None, codes, n, seed) for name in outcomes.columns.drop("margin")}
+    intervals["margin"] = bootstrap_ratio(outcomes["margin"], None, codes, n, seed)
+    intervals |= area_intervals(*labelled_scores(scores), np.tile(codes, 4), min(n, 1000), seed)
     if valid is not None:
-        found |= decision_metrics(scores, valid, codes, n, seed)
+        intervals |= decision_metrics(scores, valid, codes, n, seed)
     swept = at_threshold(*labelled_scores(scores), best_threshold(*labelled_scores(scores)))
-    found |= {f"{name}_test_swept": Interval(swept[name], np.nan, np.nan) for name in ("threshold", "precision", "recall", "f1")}
-    rows = pd.DataFrame(found, index=Interval._fields).T.rename_axis("metric")
+    intervals |= {f"{name}_test_swept": Interval(swept[name], np.nan, np.nan) for name in ("threshold", "precision", "recall", "f1")}
+    rows = pd.DataFrame(intervals, index=Interval._fields).T.rename_axis("metric")
     return rows.assign(n=len(scores), clusters=int(codes.max()) + 1)
 
 # %% ../nbs/06_eval.ipynb #c069

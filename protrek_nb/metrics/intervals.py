@@ -148,12 +148,12 @@ def bootstrap_share(
     level: float = 0.95,  # share of replicates inside
 ) -> Interval:  # value, low, high, inside [0, 1]
     "Interval of a share; a share of 0 or 1 gets the exact bound over clusters, never width zero."
-    found = bootstrap_ratio(num_N, den_N, cluster, n, seed, level)
+    interval = bootstrap_ratio(num_N, den_N, cluster, n, seed, level)
     n_clusters = len(np.unique(cluster_codes(cluster, len(num_N))))
     bound = ((1 - level) / 2) ** (1 / n_clusters)
-    if found.value == 1:
+    if interval.value == 1:
         return Interval(1.0, bound, 1.0)
-    return Interval(0.0, 0.0, 1 - bound) if found.value == 0 else found
+    return Interval(0.0, 0.0, 1 - bound) if interval.value == 0 else interval
 
 # %% ../../nbs/metrics/intervals.ipynb #c050
 def sign_flip_p(

@@ -252,7 +252,7 @@ def build(
     self,
     proteins,      # {protein_id: sequence}
     encode,        # function of a list of strings that gives a (len, D) array for each; called for what is missing only
-    report=None,   # function of one line, called after each shard
+    say=None,      # function of one line, called after each shard
 ) -> int:          # number of sequences that were encoded
     "Encode and store the proteins that are missing; ValueError if an id stands for another sequence already."
     self.add(proteins)
@@ -269,7 +269,7 @@ def build(
         del rows  # before the next group is encoded
         self._take(read_header(path))
         done += len(group)
-        if report: report(f"residues: {done:,} of {len(todo):,} sequences stored")
+        if say: say(f"residues: {done:,} of {len(todo):,} sequences stored")
     return len(todo)
 
 @patch_to(Store)

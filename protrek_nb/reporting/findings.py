@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BASE_KEYS', 'NAMES', 'LEAKS', 'label_runs', 'long_metrics', 'run_gains', 'seed_gains', 'judged_gains', 'all_gains',
            'summarise', 'gain_sentence', 'headline', 'Findings', 'gather', 'compare_words', 'answers', 'answer_words',
-           'answer_title', 'violations', 'certificate_words']
+           'answer_title', 'certificate_words']
 
 # %% ../../nbs/reporting/findings.ipynb #c003
 from dataclasses import dataclass
@@ -130,11 +130,11 @@ def judged_gains(
 ) -> pd.DataFrame:   # metric, difference, low, high, seeds: of the trained model against the one that the runs compared it with
     "Collect the differences that runs recorded; of several seeds their mean with a t interval."
     table = pd.concat([_judged_rows(run) for run in runs]).query("model == 'difference'")
-    found = []
+    rows = []
     for (name, metric), part in table.groupby(["name", "metric"], sort=False):
         value, low, high = seed_interval(part["value"]) if len(part) > 1 else part[["value", "low", "high"]].iloc[0]
-        found.append(dict(metric=f"{name}: {metric}", difference=value, low=low, high=high, seeds=len(part)))
-    return pd.DataFrame(found, columns=["metric", "before", "after", "difference", "low", "high", "p", "seeds"])
+        rows.append(dict(metric=f"{name}: {metric}", difference=value, low=low, high=high, seeds=len(part)))
+    return pd.DataFrame(rows, columns=["metric", "before", "after", "difference", "low", "high", "p", "seeds"])
 
 
 def all_gains(
@@ -144,9 +144,9 @@ def all_gains(
     "Compare each tuned model with its base: over pairs for a single run, over seeds for several."
     parts = []
     for label, same in pd.Series(runs, index=[run.label for run in runs]).groupby(level=0, sort=False):
-        if same.iloc[0].system != "twins": found = judged_gains(same.tolist())
-        else: found = run_gains(same.iloc[0]).assign(seeds=1) if len(same) == 1 else seed_gains(long, label, same.iloc[0].base_label)
-        parts.append(found.assign(model=label))
+        if same.iloc[0].system != "twins": rows = judged_gains(same.tolist())
+        else: rows = run_gains(same.iloc[0]).assign(seeds=1) if len(same) == 1 else seed_gains(long, label, same.iloc[0].base_label)
+        parts.append(rows.assign(model=label))
     return pd.concat(parts, ignore_index=True)
 
 # %% ../../nbs/reporting/findings.ipynb #c038
@@ -261,39 +261,39 @@ def compare_words(
 
 
 def answers(
-    found,   # `Findings` of a system other than twins
+    findings, # `Findings` of a system other than twins
 ) -> list:   # (metric, row of the trained model, row of the best rival or None)
     "Set each trained model beside its best rival, in the main metric, for each question."
-    long, own, main = found.long, found.long["own"].astype(bool), SYSTEMS[found.system].main
-    rows, asked = found.summary.set_index(["metric", "model"], drop=False), long[own & (long["measure"] == main)]
-    rivals = found.summary[~found.summary["model"].isin(long[own]["model"])].dropna(subset=["value"])
+    long, own, main = findings.long, findings.long["own"].astype(bool), SYSTEMS[findings.system].main
+    rows, asked = findings.summary.set_index(["metric", "model"], drop=False), long[own & (long["measure"] == main)]
+    rivals = findings.summary[~findings.summary["model"].isin(long[own]["model"])].dropna(subset=["value"])
     best = {metric: part.loc[part["value"].idxmax()] for metric, part in rivals.groupby("metric")}
     return [(r.metric, rows.loc[(r.metric, r.model)], best.get(r.metric)) for r in asked.drop_duplicates(["metric", "model"]).itertuples()]
 
 
 def answer_words(
-    found,   # `Findings` of a system other than twins
+    findings, # `Findings` of a system other than twins
 ) -> list:   # a sentence or two for each question
     "Give the answer of a run, with its best rival and how sure it is."
     said = []
-    for metric, own, rival in answers(found):
-        name, _, unit = found.names[metric]
+    for metric, own, rival in answers(findings):
+        name, _, unit = findings.names[metric]
         words = f"{name} ({own.n:,.0f} {unit}): {own.model} {with_interval(own.value, own.low, own.high)}"
-        beside = "Nothing stands beside it." if rival is None else compare_words(own, rival, found.gain(own.model, metric))
+        beside = "Nothing stands beside it." if rival is None else compare_words(own, rival, findings.gain(own.model, metric))
         if rival is not None: words += f"; the best that it has to beat, {rival.model}, {with_interval(rival.value, rival.low, rival.high)}"
         said.append(f"{words}. {beside}")
     return said
 
 
 def answer_title(
-    found,   # `Findings` of a system other than twins
+    findings, # `Findings` of a system other than twins
 ) -> str:
     "Say in one line what the trained models reached, and their best rival, in the first question."
-    given = answers(found)
+    given = answers(findings)
     if not given: return "These runs measured nothing"
     metric, _, rival = given[0]
     reached = ", ".join(f"{own.model} {own.value:.3f}" for asked, own, _ in given if asked == metric)
-    return f"{found.names[metric][0]}: {reached}" + (f"; best rival, {rival.model}, {rival.value:.3f}" if rival is not None else "")
+    return f"{findings.names[metric][0]}: {reached}" + (f"; best rival, {rival.model}, {rival.value:.3f}" if rival is not None else "")
 
 # %% ../../nbs/reporting/findings.ipynb #c057
 LEAKS = dict(protein="proteins", sequence="sequences", text="texts", group="groups", family="families", structure_3di="3Di strings",
@@ -302,28 +302,18 @@ LEAKS = dict(protein="proteins", sequence="sequences", text="texts", group="grou
              isolate="isolates", component="groups of relatives")
 
 
-def violations(
-    certificate: dict,  # certificate.json
-) -> dict:              # kind of leak -> how many
-    "Count what splits share; older certificates of pairs have an entry for each two splits."
-    if "violations" in certificate: return certificate["violations"]
-    shared = dict(sequence="shared_sequences", isolate="shared_isolates", similar="similar_sequences")
-    return {kind: sum(certificate[entry].values()) for kind, entry in shared.items() if certificate.get(entry) is not None}
-
-
 def certificate_words(
     certificate: dict,           # certificate.json
     pairs: pd.DataFrame = None,  # pair table with `split`, looked at again
 ) -> list:                       # sentences
     "Say what the certificate says."
-    c, found = certificate, {LEAKS.get(k, k): n for k, n in violations(certificate).items()}
-    listed, compared = ", ".join(f"{n} {what}" for what, n in found.items() if n), c.get("compared", {})
-    words = [f"The splits are clean: {len(found)} kinds of leak were looked for ({', '.join(found)}) and none was found." if c["clean"] else
+    c, kinds = certificate, {LEAKS.get(k, k): n for k, n in certificate["violations"].items()}
+    listed = ", ".join(f"{n} {what}" for what, n in kinds.items() if n)
+    words = [f"The splits are clean: {len(kinds)} kinds of leak were looked for ({', '.join(kinds)}) and none was found." if c["clean"] else
              f"THE SPLITS LEAK: {listed} in more than one split. Numbers on the test split are too good."]
     words += [f"Sequences of different splits must stay below {percent(c['threshold'])} identity."]
-    if not isinstance(compared, dict): compared = {"Across the splits": dict(pairs=compared)}
-    aligned = lambda f: f", {f['aligned']:,} of them by a full alignment; a bound rules out the rest." if "aligned" in f else "."
-    words += [f"{where}: all {f['pairs']:,} sequence pairs were compared{aligned(f)}" for where, f in compared.items()]
+    words += [f"{where}: all {f['pairs']:,} sequence pairs were compared, {f['aligned']:,} of them by a full alignment; "
+              "a bound rules out the rest." for where, f in c.get("compared", {}).items()]
     if c.get("nearest"): words.append(_nearest_words(c["nearest"]))
     if "test_with_relatives" in c: words.append(f"Of {c['test']:,} test chains {c['test_with_relatives']:,} have a relative in training.")
     if pairs is not None and len(pairs): words.append(_second_look(pairs))

@@ -105,9 +105,9 @@ def read_run(
     run,             # path of a run folder, or its name under reports/runs
 ) -> FinishedRun:    # all of it but the vectors
     "Read a finished run; FileNotFoundError lists the files that are missing, ValueError is for a folder of no known system."
-    found = next((p for p in (Path(run), project_path("reports", "runs", str(run))) if p.is_dir()), None)
-    if found is None: raise FileNotFoundError(f"no run folder {run}: neither that path nor a name under reports/runs")
-    d = RunDir.open(found, need=("params.json",))
+    folder = next((p for p in (Path(run), project_path("reports", "runs", str(run))) if p.is_dir()), None)
+    if folder is None: raise FileNotFoundError(f"no run folder {run}: neither that path nor a name under reports/runs")
+    d = RunDir.open(folder, need=("params.json",))
     system, params = run_system(d.path), read_json(d.params_path)
     if "params" not in params: raise KeyError(f"{d.params_path} has no entry 'params'; it has {sorted(params)}")
     if system is None: raise ValueError(f"{d.path} is no run of a system that this report knows ({', '.join(SYSTEMS)}): it is left alone")
