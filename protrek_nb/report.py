@@ -28,7 +28,6 @@ def markdown_cell(value):
     "Write a value into a Markdown table."
     return str(value).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")
 
-
 def markdown_block(block: Words | Table | Picture) -> str:
     "Dress a block in Markdown."
     if isinstance(block, Words): return markdown_cell(block.text)
@@ -37,7 +36,6 @@ def markdown_block(block: Words | Table | Picture) -> str:
     lines = [block.frame.columns, ["---"] * len(block.frame.columns), *block.frame.itertuples(index=False)]
     rows = ["| " + " | ".join(map(markdown_cell, line)) + " |" for line in lines]
     return "\n".join(rows) + f"\n\n*{caption}* ([CSV](tables/{block.name}.csv))"
-
 
 def to_markdown(
     title: str,
@@ -98,7 +96,6 @@ def to_html(
 # %% ../nbs/07_report.ipynb #c016
 Report = namedtuple("Report", "folder html markdown findings")
 
-
 def report_dir(
     findings,     # `Findings`
     name=None,    # of the report; None: the run's, or the first run's and how many more
@@ -111,7 +108,6 @@ def report_dir(
     if folder.name == "runs" or folder.exists() and not (folder / "report.md").exists():
         raise FileExistsError(f"{folder} is not a report and is left alone: choose another name for the report")
     return folder
-
 
 def build(
     run_dirs,             # one run folder or several: paths, or names under reports/runs
@@ -133,7 +129,6 @@ def numbered(sections: list) -> list:  # the same, with pictures called `1_accur
     place = count(1)
     name = lambda block: block._replace(name=f"{next(place)}_{block.name}") if isinstance(block, Picture) else block
     return [Section(section.title, [name(block) for block in section.blocks]) for section in sections]
-
 
 def write_report(folder, title, sections, findings):
     "Write figures, tables and both pages into an empty folder."
@@ -157,7 +152,6 @@ def newest_run(runs_dir=None) -> Path:  # the run that finished last, of any sys
     begun = f"; begun, not finished: {begun}" if begun else ""
     raise FileNotFoundError(f"no finished run under {runs_dir}: train one with `make train`{begun}{unknown_words(listed)}")
 
-
 def unknown_words(listed: pd.DataFrame) -> str:  # of `list_runs`; empty where there is none
     "Name the folders that are no run of ours."
     unknown = ", ".join(listed[listed["system"].isna()]["name"])
@@ -168,14 +162,12 @@ SHORT = {"twins one_way": "twins, one text", "twins group": "twins, both texts",
          "retrieval component protein_to_text hit_at_1": "protein to text, 1st hit",
          "retrieval component text_to_protein hit_at_1": "text to protein, 1st hit"}
 
-
 def short_table(findings: Findings) -> str:  # lines of about 100 letters for three models
     "Set the main measures of all models of runs on twins side by side, as plain text."
     shown = [m for m in SHORT if m in set(findings.summary["metric"])]
     table = main_table(findings, shown)
     if not len(table): return "no measures in the run folder"
     return table[[*findings.models]].set_index(pd.Index([SHORT[m] for m in shown])).to_string()
-
 
 def describe(report: Report) -> str:
     "Say in plain text what was found and where it lies."
@@ -201,6 +193,5 @@ def main():
             if not runs and (words := unknown_words(list_runs())): print(words.removeprefix("; "))
         except (OSError, ValueError, KeyError) as e: raise SystemExit(f"error: {e.args[-1] if isinstance(e, KeyError) else e}")
     typer.run(run)
-
 
 if __name__ == "__main__" and "__file__" in globals(): main()

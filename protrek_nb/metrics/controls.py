@@ -32,7 +32,6 @@ def fit_blind_scorer(
     model = LogisticRegression(C=strength, fit_intercept=False, max_iter=1000)
     return model.fit(both, np.repeat([1, 0], len(gap_PD))).coef_[0] / scale
 
-
 def blind_accuracy(
     x_ND,  # (N, D) vectors of one side only
     train_P2,  # (P, 2) rows of right and wrong choice, training pairs
@@ -138,7 +137,6 @@ def linear_cka(
     norm = lambda x, y: (np.einsum("nd,ne->de", x, y, optimize=True) ** 2).sum()
     with np.errstate(invalid="ignore"):
         return float(np.divide(norm(a, b), np.sqrt(norm(a, a) * norm(b, b))))
-
 
 def neighbour_overlap(
     a_ND,  # (N, D) unit vectors

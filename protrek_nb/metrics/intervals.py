@@ -19,7 +19,6 @@ Interval = namedtuple("Interval", "value low high")
 Interval.__doc__ = "A value with the lower and upper end of its interval."
 ABSENT = "not measured"
 
-
 def with_interval(
     value,  # a number; NaN: not measured
     low,  # lower end; NaN: no interval
@@ -29,7 +28,6 @@ def with_interval(
     "Write a value and its interval, where there is one."
     if not np.isfinite(value): return ABSENT
     return form.format(value) + (f" [{form.format(low)}, {form.format(high)}]" if np.isfinite(low) and np.isfinite(high) else "")
-
 
 def interval_cells(
     table,  # with columns value, low and high
@@ -103,7 +101,6 @@ def cluster_sums(
 ) -> np.ndarray:  # (C, K) sum of each column in each cluster
     "Add rows up within clusters."
     return np.stack([np.bincount(codes, column) for column in np.asarray(value_NK, float).T], 1)
-
 
 def resampled_sums(
     sum_CK: np.ndarray,  # (C, K) sums of the clusters

@@ -85,7 +85,6 @@ def _decision_intervals(y_N, called_N, codes, n, seed):
     values, replicates = decision_rates(*sums.sum(0)), decision_rates(*resampled_sums(sums, n, seed).T)
     return {name: percentile_interval(values[name], replicates[name]) for name in values}
 
-#| export
 def area_gain(
     y_true,     # (N,) 1 where the residue binds
     before_N,   # (N,) probabilities of one model

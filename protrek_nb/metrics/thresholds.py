@@ -219,7 +219,6 @@ def calibration_error(
     table = reliability_table(y_true, probability, bins)
     return float(np.average(abs(table["mean_probability"] - table["share_right"]), weights=table["n"]))
 
-
 def brier(
     y_true,  # (N,) labels
     probability,  # (N,) predicted probabilities

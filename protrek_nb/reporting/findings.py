@@ -22,7 +22,6 @@ from .folders import METRICS, SYSTEMS, FinishedRun, measured_rows, read_run
 # %% ../../nbs/reporting/findings.ipynb #c009
 BASE_KEYS = ("data", "base", "text_difference", "max_identity", "max_residues")  # parameters that decide what a base model scores
 
-
 def label_runs(
     runs: list,  # `FinishedRun`s of one system; their labels are set
 ) -> list:       # the same
@@ -54,7 +53,6 @@ NAMES = {
     for label, target in dict(component="own family", text="own text").items()
     for score, words in dict(hit_at_1="first hit right", recall_at_10="recall at 10", mrr="MRR", map="MAP").items()}
 
-
 def long_metrics(
     runs: list,      # `FinishedRun`s of one system
 ) -> pd.DataFrame:   # run, seed, model, split, metric, value, low, high, n, clusters; but for twins also name, measure, unit, chance, own
@@ -69,7 +67,6 @@ def long_metrics(
     for c in ("value", "low", "high", "n", "clusters"): table[c] = pd.to_numeric(table[c]).astype(float)
     return table.reset_index(drop=True)
 
-
 def _twin_metrics(run):
     "Stack the metrics of one run on twins."
     kinds = {kind: pd.DataFrame(run.metrics.get(kind, [])) for kind in ("twins", "easy")}
@@ -81,7 +78,6 @@ def _twin_metrics(run):
     table = pd.concat([p for p in parts if len(p)] or [pd.DataFrame(columns=["model", "metric"])], ignore_index=True)
     columns = ["model", "metric", "value", "low", "high", "n", "clusters"]
     return table.reindex(columns=columns).replace({"model": dict(base=run.base_label, tuned=run.label)})
-
 
 def _judged_rows(run):
     "Read the records of one run of another system; none is no error."
@@ -124,7 +120,6 @@ def seed_gains(
             for metric, t in wide.groupby("metric", sort=False)]
     return pd.DataFrame(rows)[["metric", "before", "after", "difference", "low", "high", "p", "seeds"]]
 
-
 def judged_gains(
     runs: list,      # `FinishedRun`s that differ in their seed alone
 ) -> pd.DataFrame:   # metric, difference, low, high, seeds: of the trained model against the one that the runs compared it with
@@ -135,7 +130,6 @@ def judged_gains(
         value, low, high = seed_interval(part["value"]) if len(part) > 1 else part[["value", "low", "high"]].iloc[0]
         rows.append(dict(metric=f"{name}: {metric}", difference=value, low=low, high=high, seeds=len(part)))
     return pd.DataFrame(rows, columns=["metric", "before", "after", "difference", "low", "high", "p", "seeds"])
-
 
 def all_gains(
     runs: list,         # `FinishedRun`s, labelled
@@ -166,7 +160,6 @@ def summarise(
 # %% ../../nbs/reporting/findings.ipynb #c046
 _changed = lambda gain: change_word(gain["low"], gain["high"], gain["p"])
 
-
 def gain_sentence(
     gain: pd.Series,  # before, after, difference, low, high, p
     what: str,        # what is measured, such as "twin pairs"
@@ -176,7 +169,6 @@ def gain_sentence(
     interval = f", {'t' if over else '95 %'} interval{over} {points(gain['low'])} to {points(gain['high'])}, p = {gain['p']:.2g}"
     return (f"{what}: {percent(gain['before'], 1)} before, {percent(gain['after'], 1)} after training. The share {_changed(gain)} "
             f"({points(gain['difference'])} points{interval if np.isfinite(gain['low']) else ', one run without interval'}).")
-
 
 def headline(
     gains: pd.DataFrame,  # of one model, from `all_gains`
@@ -227,7 +219,6 @@ class Findings:
         rows = self.gains[(self.gains["model"] == label) & (self.gains["metric"] == metric)]
         return rows.iloc[0] if len(rows) else None
 
-
 def gather(
     run_dirs,      # one run folder or several of one system: paths, or names under reports/runs
 ) -> Findings:
@@ -259,7 +250,6 @@ def compare_words(
     if own.high < rival.low: return "It is below it, and the intervals do not overlap."
     return "The intervals overlap, so the two are not clearly different."
 
-
 def answers(
     findings, # `Findings` of a system other than twins
 ) -> list:   # (metric, row of the trained model, row of the best rival or None)
@@ -269,7 +259,6 @@ def answers(
     rivals = findings.summary[~findings.summary["model"].isin(long[own]["model"])].dropna(subset=["value"])
     best = {metric: part.loc[part["value"].idxmax()] for metric, part in rivals.groupby("metric")}
     return [(r.metric, rows.loc[(r.metric, r.model)], best.get(r.metric)) for r in asked.drop_duplicates(["metric", "model"]).itertuples()]
-
 
 def answer_words(
     findings, # `Findings` of a system other than twins
@@ -283,7 +272,6 @@ def answer_words(
         if rival is not None: words += f"; the best that it has to beat, {rival.model}, {with_interval(rival.value, rival.low, rival.high)}"
         said.append(f"{words}. {beside}")
     return said
-
 
 def answer_title(
     findings, # `Findings` of a system other than twins
@@ -300,7 +288,6 @@ LEAKS = dict(protein="proteins", sequence="sequences", text="texts", group="grou
              similar="sequences with a relative in another split",
              fragment="sequences that contain, or are contained in, one of another split",
              isolate="isolates", component="groups of relatives")
-
 
 def certificate_words(
     certificate: dict,           # certificate.json
@@ -319,14 +306,12 @@ def certificate_words(
     if pairs is not None and len(pairs): words.append(_second_look(pairs))
     return words + ([f"The certificate belongs to the table with the hash {c['table_hash'][:12]}."] if "table_hash" in c else [])
 
-
 def _nearest_words(nearest):
     "Say how near the splits come to each other."
     beyond = f"no pair lies above {percent(nearest['nothing_above'], 1)}"
     if nearest.get("identity") is None: return f"Nothing came near: {beyond}."
     pair = f"{' and '.join(nearest['proteins'])} ({nearest['splits']})"
     return f"The nearest pair that was aligned, {pair}, is {percent(nearest['identity'], 1)} identical; {beyond}."
-
 
 def _second_look(pairs):
     "Count again what splits of the pair table share."
