@@ -10,7 +10,7 @@ export TOKENIZERS_PARALLELISM := false
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/bytecode
 
-.PHONY: env train test check notebooks suite data base study real studies bench clean
+.PHONY: env train test check notebooks suite weights data base study real studies bench clean
 
 env: $(VENV)/.made  ## the environment, with pinned versions
 
@@ -39,6 +39,9 @@ notebooks: env  ## every notebook from top to bottom
 suite: env  ## lint, papermill, checkpoints, resume, parity, bad input
 	$(BIN)/python -m pytest -q tests
 	$(if $(SHARED),$(BIN)/python tests/pages.py $(SHARED))
+
+weights: env  ## fetch two pretrained encoders, UniRep and MiniLM, once; the licences are printed
+	$(BIN)/python -m protrek_nb.models.weights unirep minilm
 
 data: env  ## write the toy tables again: always the same bytes
 	for world in world terms isolates sites; do $(BIN)/python -m protrek_nb.toy.$$world || exit 1; done

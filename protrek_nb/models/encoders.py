@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['SMALL', 'E1_PADS', 'E1_BOUNDARY', 'E1_MASK', 'E1_FIRST_LETTER', 'ENCODERS', 'Encoder', 'LetterEncoder', 'EsmEncoder',
-           'WithNeighbours', 'small_encoder', 'e1_letter', 'E1Encoder', 'load_e1', 'load_esm', 'encoder_of',
-           'load_checkpoint', 'open_encoder', 'open_residues', 'open_means']
+           'WithNeighbours', 'small_encoder', 'UniRepEncoder', 'e1_letter', 'E1Encoder', 'TextEncoder', 'load_text',
+           'load_e1', 'load_esm', 'encoder_of', 'load_checkpoint', 'open_encoder', 'open_residues', 'open_means',
+           'recall_tower']
 
 # %% ../../nbs/models/encoders.ipynb #c004
 import re
@@ -15,19 +16,22 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from transformers import EsmConfig, EsmForMaskedLM, EsmTokenizer, PreTrainedConfig
+from transformers import BertModel, BertTokenizer, EsmConfig, EsmForMaskedLM, EsmTokenizer, PreTrainedConfig
 from transformers.initialization import no_init_weights
 
-from ..core import find_path, project_path
+from ..core import find_path, project_path, sha256_text
 from ..data.checks import AMINO_ACIDS, letter_codes
 from ..model import ProTrek, default_device, evaluating, quiet
 from .adapt import TARGETS
+from .heads import POOLINGS
 from .kernels import speed_up
 from .published import CheckpointError, small_esm
-from .residues import read_windows
+from .residues import check_proteins, check_texts, read_windows, windows
 from .store import Store, store_key, tokenizer_hash
 from .tokens import AA_VOCAB, TowerTokenizer, batch_limits, check_strings, esm_tokenizer, pad_rows, plan_batches
+from .unirep import UNIREP_SIZES, UniRep, load_unirep, unirep_tokenizer
 from .views import MaskRule, Tokens, query_residues
+from .weights import PACKAGES, cache_path, weights_path
 
 # %% ../../nbs/models/encoders.ipynb #c010
 class Encoder(nn.Module):
@@ -35,6 +39,9 @@ class Encoder(nn.Module):
     kind = targets = ""  # sort of network; regular expression over the layers that take adapters
     longest = None       # residues that can be read at once; None: any number
     licence = None       # of the weights, where it is known
+    check = staticmethod(check_proteins) # refuses what it cannot read
+    limits = property(lambda self: batch_limits(self.device), doc="Tokens in a batch, and what one more batch costs, in tokens.")
+    store_dir = property(lambda self: project_path("reports", "runs", ".residues"), doc="Where its vectors are kept.")
 
     def __init__(self,
         model,          # the network; `self.model`
@@ -66,7 +73,7 @@ class Encoder(nn.Module):
         "Encode sequences residue by residue."
         out = [None] * len(strings)
         with evaluating(self):
-            for batch in plan_batches([len(s) + 2 for s in strings], *batch_limits(self.device)):
+            for batch in plan_batches([len(s) + 2 for s in strings], *self.limits):
                 tokens = self.tokens([strings[i] for i in batch])
                 state_BLD = self.states(tokens.to(self.device).inputs).float().cpu().numpy()
                 for i, state_LD, residue_L in zip(batch, state_BLD, tokens.residue_BL.numpy()): out[i] = state_LD[residue_L >= 0]
@@ -108,7 +115,8 @@ class EsmEncoder(Encoder):
         super().__init__(model, source, config.hidden_size, tokenizer.mask_token_id, tokenizer.convert_tokens_to_ids(list(AMINO_ACIDS)))
         self.reader = TowerTokenizer("sequence", tokenizer)
         self.strange = re.compile(f"[^{re.escape(''.join(map(chr, np.flatnonzero(self.reader.table >= 0))))}]")
-        self.longest = None if config.position_embedding_type == "rotary" else config.max_position_embeddings - config.pad_token_id - 3
+        rotary = getattr(config, "position_embedding_type", "rotary") == "rotary"
+        self.longest = None if rotary else config.max_position_embeddings - config.pad_token_id - 3
 
     @property
     def key(self): return store_key(self.model.esm, "residues", pooling="none", tokenizer=tokenizer_hash(self.reader.tokenizer))
@@ -175,6 +183,39 @@ def small_encoder(
     out.sizes, out.targets = size, out.targets + r"|.*\.(neck|around)"
     return out
 
+# %% ../../nbs/models/encoders.ipynb #u002
+class UniRepEncoder(EsmEncoder):
+    "UniRep; its summary is the mean of the states, the last state and the last memory."
+    kind, targets = "unirep", r".*\.layers\.\d+\.(wh|wmh)"
+    licence = "CC BY-NC 4.0"
+
+    def __init__(self,
+        source:str, # "unirep-64", "unirep-256" or "unirep-1900"; with "-bf16" products are computed in 16 bits
+        model=None, # UniRep; None: the published one
+    ):
+        super().__init__(model or load_unirep(source), unirep_tokenizer(), source)
+
+    key = property(lambda self: store_key(self.model, "residues", pooling="mean, last state, last memory",
+                                          tokenizer=tokenizer_hash(self.reader.tokenizer)))
+    limits = property(lambda self: (32_768 if self.device.type == "cpu" else 131_072, 4096))
+    store_dir = property(lambda self: cache_path("vectors"))
+    def rule(self, rates=(0.05, 0.15)): raise NotImplementedError("unirep has no mask: it was trained to guess the next residue")
+    def states(self, inputs): return self.model(**inputs).last_hidden_state
+    def forward(self, inputs): return self.states(inputs), None
+
+    def summary(self, sequences, piece=None):
+        spans = [windows(len(s), self.window, self.overlap) for s in sequences]
+        strings = [s[a:b] for s, cut in zip(sequences, spans) for a, b in cut]
+        owner, lengths = np.repeat(np.arange(len(spans)), [len(cut) for cut in spans]), np.array([len(s) for s in strings])
+        out_ND = np.zeros((len(sequences), 3 * self.width), np.float32)
+        weights = lengths / np.bincount(owner, lengths)[owner] if strings else lengths
+        with evaluating(self):
+            for batch in plan_batches(lengths + 2, *self.limits):
+                inputs = self.tokens([strings[i] for i in batch]).to(self.device).inputs
+                vector_BD = self.model(**inputs).pooler_output.float().cpu().numpy()
+                np.add.at(out_ND, owner[batch], weights[batch, None] * vector_BD)
+        return out_ND
+
 # %% ../../nbs/models/encoders.ipynb #c030
 E1_PADS = dict(input_ids=0, within_seq_position_ids=-1, global_position_ids=-1, sequence_ids=-1)
 E1_BOUNDARY, E1_MASK, E1_FIRST_LETTER = (0, 1, 2, 6, 7), 5, 8  # pad, bos, eos, "1", "2"; "?"; "A"
@@ -207,6 +248,44 @@ class E1Encoder(Encoder):
         out = self.model(**inputs)
         return out.embeddings, out.logits
 
+# %% ../../nbs/models/encoders.ipynb #u011
+class TextEncoder(Encoder):
+    "An encoder that makes one vector of each string, such as a BERT of each text."
+    check = staticmethod(check_texts)
+
+    def __init__(self,
+        model,           # the network, such as a BertModel
+        reader,          # its TowerTokenizer
+        source,          # name by which `open_encoder` opens it
+        pooling="mean",  # one of `heads.POOLINGS`
+    ):
+        super().__init__(model, source, model.config.hidden_size)
+        self.kind, self.reader, self.pooling = reader.kind, reader, pooling
+
+    key = property(lambda self: store_key(self.model, self.kind, self.pooling, tokenizer=tokenizer_hash(self.reader.tokenizer)))
+    def rows(self, strings): raise NotImplementedError("an encoder of texts has no residues")
+
+    def summary(self, strings, piece=None):
+        ids, out_ND = self.reader(check_strings(self.kind, strings)), np.zeros((len(strings), self.width), np.float32)
+        with evaluating(self):
+            for batch in plan_batches([len(i) for i in ids], *self.limits):
+                ids_BL, mask_BL = pad_rows([ids[i] for i in batch], self.reader.pad, self.device)
+                out = self.model(input_ids=ids_BL, attention_mask=mask_BL)
+                out_ND[batch] = POOLINGS[self.pooling](out, mask_BL).float().cpu().numpy()
+        return out_ND
+
+def load_text(
+    folder:str,     # folder or hub name of a BERT
+    source=None,    # its name; None: the folder
+    licence=None,   # of the weights
+) -> TextEncoder:
+    "Load an encoder of texts."
+    with quiet(): model = BertModel.from_pretrained(folder, add_pooling_layer=False).eval()
+    reader = TowerTokenizer("text", BertTokenizer.from_pretrained(folder), min(512, model.config.max_position_embeddings))
+    out = TextEncoder(model, reader, source or folder)
+    out.licence = licence
+    return out
+
 # %% ../../nbs/models/encoders.ipynb #c047
 def load_e1(
     source:str, # hub name or folder
@@ -237,9 +316,10 @@ def encoder_of(
     model,          # ProTrek (its sequence tower is taken), EsmModel or EsmForMaskedLM
     tokenizer=None, # None: ProTrek's own, or the alphabet of the published ESM models
     source="",      # name by which `open_encoder` opens it
-) -> EsmEncoder:    # of the same weights
+) -> EsmEncoder:    # or UniRepEncoder, of the same weights
     "Make an encoder of a model that is loaded already."
     tower = getattr(model, "sequence", None)
+    if isinstance(getattr(tower, "encoder", None), UniRep): return UniRepEncoder(source, tower.encoder)
     if tower is not None: tokenizer = tokenizer or model.tokens["sequence"].tokenizer
     if getattr(getattr(model, "config", None), "model_type", None) != ("protrek" if tower is not None else "esm"):
         raise TypeError(f"{type(model).__name__}: a ProTrek model, an EsmModel or the path of a checkpoint is needed")
@@ -260,11 +340,14 @@ def load_checkpoint(
 
 ENCODERS = (("letters", lambda source: LetterEncoder()),  # (pattern of the names, function that opens one); the first that fits counts
             ("small", lambda source, **sizes: small_encoder(**sizes)),
+            (rf"unirep-({'|'.join(map(str, UNIREP_SIZES))})(-bf16)?", UniRepEncoder),
+            ("minilm", lambda source: load_text(str(weights_path("minilm")), source, PACKAGES["minilm"].licence)),
             (r"(.*[-_])?e1([-_].*)?", load_e1),
             (".*", load_checkpoint))
 
 def open_encoder(
-    source:str,  # "letters", "small", or folder or hub name of an ESM, ProTrek or E1 checkpoint
+    source:str,  # "letters", "small", "unirep-1900" (or 256, 64; also with "-bf16"), "minilm" (for texts), or folder or hub name of an
+                 # ESM, ProTrek or E1 checkpoint
     device=None, # None: the GPU of this process, or the CPU
     **more,      # for "small": seed, and entries of SMALL
 ) -> Encoder:    # in evaluation mode
@@ -273,8 +356,8 @@ def open_encoder(
     try: out = load(source, **more)
     except (OSError, ValueError) as e:
         if isinstance(e, CheckpointError) or more: raise
-        raise OSError(f"encoder {source!r} could not be read: 'letters', 'small', the folder or the hub name of an ESM checkpoint such as "
-                      f"facebook/esm2_t12_35M_UR50D, of ProTrek or of E1 is needed ({str(e).splitlines()[0]})") from e
+        raise OSError(f"encoder {source!r} could not be read: 'letters', 'small', 'unirep-1900', the folder or the hub name of an ESM "
+                      f"checkpoint such as facebook/esm2_t12_35M_UR50D, of ProTrek or of E1 is needed ({str(e).splitlines()[0]})") from e
     return out.to(device or default_device())
 
 # %% ../../nbs/models/encoders.ipynb #c059
@@ -282,13 +365,13 @@ def open_residues(
     encoder,        # Encoder, or its name, see `open_encoder`
     proteins:dict,  # {protein_id: sequence}
     say=None,       # called with a line for each shard
-    store_dir=None, # folder of all encoders; None: reports/runs/.residues
-    mean=False,     # True: one vector for each protein, the mean of its residues
+    store_dir=None, # folder of all encoders; None: the encoder's own
+    mean=False,     # True: one vector for each protein, the encoder's summary
 ) -> Store:         # with the vectors of all these proteins
     "Open the shared store of an encoder, and compute what is missing."
     encoder = open_encoder(encoder) if isinstance(encoder, str) else encoder
-    store_dir = store_dir or project_path("reports", "runs", ".residues")
-    store = Store(store_dir, encoder.key, mean=mean, window=encoder.window, overlap=encoder.overlap)
+    store = Store(store_dir or encoder.store_dir, encoder.key, mean=mean, window=encoder.window, overlap=encoder.overlap,
+                  check=encoder.check)
     store.build(proteins, encoder, say)
     return store
 
@@ -297,5 +380,21 @@ def open_means(
     proteins:dict,  # {protein_id: sequence}
     **more,         # say, store_dir: see `open_residues`
 ) -> Store:         # with one vector for each protein
-    "Open the shared store of an encoder's means, and compute what is missing."
+    "Open the shared store of an encoder's summaries, and compute what is missing."
     return open_residues(encoder, proteins, mean=True, **more)
+
+def recall_tower(
+    model,      # ProTrek
+    kind:str,   # a tower whose encoder is not trained
+    strings,    # of this kind, repeats welcome
+    fit=(),     # strings that the head is standardised on; none: it stays
+    report=None, # called with a line for each shard
+):
+    "Compute the pooled vectors of strings once, through the store, and give them to the tower: see `ProTrek.recall`."
+    strings = list(dict.fromkeys(strings))
+    tower = model.get_submodule(kind)
+    encoder = encoder_of(model) if tower.pooling == "fusion" else TextEncoder(tower.encoder, model.tokens[kind], "", tower.pooling)
+    names = {sha256_text(s): s for s in strings}
+    rows = np.array(open_means(encoder, names, report=report).get(names), np.float32)
+    wanted = set(fit)
+    model.recall(kind, strings, rows, [k for k, s in enumerate(strings) if s in wanted] or None)

@@ -29,12 +29,13 @@ def _vocab_list(vocab):
 
 def esm_tokenizer(
     vocab,           # list of tokens or path of a vocab.txt: amino acids or 3Di letters
+    **special,       # special tokens that are not ESM's own, such as mask_token=None
 ) -> EsmTokenizer:   # puts `<cls>` before and `<eos>` after the letters
     "Make an ESM tokenizer from a vocabulary."
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)/"vocab.txt"
         path.write_text("\n".join(_vocab_list(vocab)), encoding="utf-8")
-        return EsmTokenizer(str(path))
+        return EsmTokenizer(str(path), **special)
 
 # %% ../../nbs/models/tokens.ipynb #c018
 def _letters(learner, texts):
