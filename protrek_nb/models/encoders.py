@@ -363,7 +363,7 @@ def open_encoder(
 def open_residues(
     encoder,        # Encoder, or its name, see `open_encoder`
     proteins:dict,  # {protein_id: sequence}
-    report=None,    # called with a line for each shard
+    say=None,       # called with a line for each shard
     store_dir=None, # folder of all encoders; None: the encoder's own
     mean=False,     # True: one vector for each protein, the encoder's summary
 ) -> Store:         # with the vectors of all these proteins
@@ -371,13 +371,13 @@ def open_residues(
     encoder = open_encoder(encoder) if isinstance(encoder, str) else encoder
     store = Store(store_dir or encoder.store_dir, encoder.key, mean=mean, window=encoder.window, overlap=encoder.overlap,
                   check=encoder.check)
-    store.build(proteins, encoder, report)
+    store.build(proteins, encoder, say)
     return store
 
 def open_means(
     encoder,        # Encoder, or its name, see `open_encoder`
     proteins:dict,  # {protein_id: sequence}
-    **more,         # report, store_dir: see `open_residues`
+    **more,         # say, store_dir: see `open_residues`
 ) -> Store:         # with one vector for each protein
     "Open the shared store of an encoder's summaries, and compute what is missing."
     return open_residues(encoder, proteins, mean=True, **more)

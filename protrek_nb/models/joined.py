@@ -49,13 +49,13 @@ def recall_tower(
     kind:str,   # a tower whose encoder is not trained
     strings,    # of this kind, repeats welcome
     fit=(),     # strings that the head is standardised on; none: it stays
-    report=None, # called with a line for each shard
+    say=None,   # called with a line for each shard
 ):
     "Compute the pooled vectors of strings once, through the store, and give them to the tower: see `ProTrek.recall`."
     strings = list(dict.fromkeys(strings))
     tower = model.get_submodule(kind)
     encoder = encoder_of(model) if tower.pooling == "fusion" else TextEncoder(tower.encoder, model.tokens[kind], "", tower.pooling)
     names = {sha256_text(s): s for s in strings}
-    rows = np.array(open_means(encoder, names, report=report).get(names), np.float32)
+    rows = np.array(open_means(encoder, names, say=say).get(names), np.float32)
     wanted = set(fit)
     model.recall(kind, strings, rows, [k for k, s in enumerate(strings) if s in wanted] or None)
