@@ -29,7 +29,7 @@ from .model import ProTrek, default_device, wordpiece_vocab
 from .runs import Run, fit
 from .saved import Predictor, Saved, save_system
 from .training.recipes import get_recipe
-from protrek_nb.data.sources import (PRODUCTS, read_human, read_products, read_receptors, read_term_texts, read_terpenes, read_toxins,
+from protrek_nb.data.sources import (read_human, read_products, read_receptors, read_term_texts, read_terpenes, read_toxins,
     read_toy, read_yeast)
 from .models.joined import join_encoders, recall_tower
 from .splits.components import inherit_split, need_columns, split_proteins
@@ -59,7 +59,7 @@ class TrainRun(Run):
 
 # %% ../nbs/05_train.ipynb #c012
 REAL = dict(toxins=read_toxins, terpenes=read_terpenes, receptors=read_receptors, human=read_human, yeast=read_yeast, # see `sources`
-            terms=read_term_texts, **{name: partial(read_products, name) for name in PRODUCTS})
+            terms=read_term_texts, **{name: partial(read_products, name) for name in ("archaea", "viruses", "mitochondria")})
 
 def join_tables(
     tables, # protein tables
