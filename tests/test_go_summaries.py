@@ -19,7 +19,7 @@ def test_predicts_what_was_measured(tmp_path):
     (tmp_path / "terms.tsv").write_text("".join(f"{p}\t{t}\n" for p in table.protein_id for t in ids[p]))
     (tmp_path / "proteins.fasta").write_text("".join(f">{p}\n{s}\n" for p, s in zip(table.protein_id, table.sequence)))
     run = go.GoRun(name="summaries", data=str(tmp_path / "terms.tsv"), ontology=str(toy_obo_path()), encoder="letters", summary=True, epochs=2, replicates=2)
-    with helpers.runs_in(tmp_path): run_dir = go.fit(run, report=helpers.quiet)
+    with helpers.runs_in(tmp_path): run_dir = go.fit(run, say=helpers.quiet)
     prepared, loaded, metrics = run.prepare(run.read()), go.load(run_dir.path), read_json(run_dir.metrics_path)
     test = prepared.at("test")
     mixed_NT, sure_NT = loaded.score_known(prepared.table.iloc[test])

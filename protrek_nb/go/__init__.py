@@ -117,7 +117,7 @@ def prepare(self, inputs, say=None): # GoData with `proteins`
     "Look up the vectors of all proteins; the first process computes what the store lacks."
     encoder, look_up = open_encoder(self.source), open_means if self.summarised else open_residues
     with first_process_first():
-        store = look_up(encoder, dict(zip(inputs.table.protein_id, inputs.table.sequence)), report=say)
+        store = look_up(encoder, dict(zip(inputs.table.protein_id, inputs.table.sequence)), say=say)
     store.first = encoder.width # of a summary's first part
     return replace(inputs, proteins=store)
 
