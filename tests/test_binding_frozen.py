@@ -23,7 +23,7 @@ def finished(tmp_path_factory):
         (folder / f"ZN_{part}.txt").write_text("".join(f"{c.chain_id}\t{','.join(map(str, binding.positions_of(c.labels)))}\n" for c in chains.itertuples()))
     run = binding.BindingRun(name="frozen", data=str(folder), backbone="letters", epochs=1, folds=2, batch_size=8)
     lines = []
-    with helpers.runs_in(folder): run_dir = binding.fit(run, report=lines.append)
+    with helpers.runs_in(folder): run_dir = binding.fit(run, say=lines.append)
     return run_dir, table[test], lines
 
 

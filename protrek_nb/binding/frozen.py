@@ -129,16 +129,16 @@ class SiteReader(Encoder):
         super().__init__(net, source, width, MASK, range(len(AMINO_ACIDS)))
         self.sizes = dict(given=given, of=of, width=width, reach=reach)
 
-    def store(self, strings, report=None): # Store
+    def store(self, strings, say=None): # Store
         "Open the store of the reduced rows, one for all readers of a process, and compute those of chains that are missing."
         mean_D, matrix_DK = (x.cpu().numpy() for x in (self.model.mean, self.model.matrix))
         key, chains = (self.source, sha256(mean_D.tobytes() + matrix_DK.tobytes()).hexdigest()), {s: s for s in strings}
         if key not in OPEN:
             reduced = ReducedEncoder(open_encoder(self.source), mean_D, matrix_DK)
-            OPEN[key] = open_residues(reduced, {}, report), reduced
+            OPEN[key] = open_residues(reduced, {}, say), reduced
         store, reduced = OPEN[key]
         store.add(chains)
-        if store.missing(chains): store.build(chains, reduced, report)
+        if store.missing(chains): store.build(chains, reduced, say)
         return store
 
     def tokens(self, strings):
