@@ -13,7 +13,7 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path):
     "Weights, trace and metrics of a run that goes on from within its second epoch, in another phase, are those of the run that was never cut off; with other proteins it does not go on."
     table = load_terms()
     table[table.family.isin(table.family.unique()[:60])].to_csv(tmp_path / "proteins.csv", index=False)
-    run = go.GoRun(name="small", data=str(tmp_path / "proteins.csv"), ontology=str(toy_obo_path()), epochs=3, batch_size=16, save_steps=5, replicates=3)
+    run = go.GoRun(name="small", data=str(tmp_path / "proteins.csv"), ontology=str(toy_obo_path()), encoder="letters", epochs=3, batch_size=16, save_steps=5, replicates=3)
     with helpers.runs_in(tmp_path):
         whole = go.fit(run, say=helpers.quiet)
         cut = tmp_path / "cut"
@@ -37,7 +37,7 @@ def test_two_processes_make_one_run(tmp_path):
     "Each process reads its share of a batch; one folder, one voice, and a finished run."
     table = load_terms()
     table[table.family.isin(table.family.unique()[:40])].to_csv(tmp_path / "proteins.csv", index=False)
-    run, port = go.GoRun(name="both", data=str(tmp_path / "proteins.csv"), ontology=str(toy_obo_path()), epochs=1, batch_size=16, replicates=2), helpers.free_port()
+    run, port = go.GoRun(name="both", data=str(tmp_path / "proteins.csv"), ontology=str(toy_obo_path()), encoder="letters", epochs=1, batch_size=16, replicates=2), helpers.free_port()
     assert helpers.finish(*[helpers.start(helpers.fit_in_world, rank, 2, port, run, tmp_path / "runs") for rank in range(2)], seconds=240) == [0, 0]
     assert [p.name for p in (tmp_path / "runs").iterdir()] == ["both"]
     folder = tmp_path / "runs" / "both"

@@ -28,7 +28,7 @@ def go_run(tiny_run, folder):
     "A run on terms; what its student, which is kept when it is measured, says of some proteins."
     table, held = load_terms(), {}
     table[table.family.isin(table.family.unique()[:40])].to_csv(folder / "proteins.csv", index=False)
-    run = go.GoRun(name="go", data=str(folder / "proteins.csv"), ontology=str(toy_obo_path()), epochs=1, replicates=2)
+    run = go.GoRun(name="go", data=str(folder / "proteins.csv"), ontology=str(toy_obo_path()), encoder="letters", epochs=1, replicates=2)
     measure = go.measure_go
     with helpers.runs_in(folder), pytest.MonkeyPatch.context() as patch:
         patch.setattr(go, "measure_go", lambda *a: held.update(found=a[0], student=a[1], store=a[2]) or measure(*a))
@@ -56,7 +56,7 @@ def binding_run(tiny_run, folder):
     zinc = toy_chains().query("ion == 'ZN'")
     zinc = zinc[zinc.family.isin(zinc.family.unique()[:12])].groupby("family").head(3)
     (folder / "ZN.txt").write_text("".join(f">{c.chain_id}\n{c.sequence}\n{c.labels}\n" for c in zinc.itertuples()))
-    run = binding.BindingRun(name="binding", data=str(folder / "ZN.txt"), epochs=1, mlm_epochs=0, num_variants=1, folds=2, batch_size=8)
+    run = binding.BindingRun(name="binding", data=str(folder / "ZN.txt"), backbone="small", epochs=1, mlm_epochs=0, num_variants=1, folds=2, batch_size=8)
     with helpers.runs_in(folder): run_dir = binding.fit(run, say=helpers.quiet)
     kept = pd.read_parquet(run_dir.predictions_path).query("question == 'test'")
     return run_dir, zinc.set_index("chain_id").loc[kept.chain_id.unique()].reset_index(), "probability", kept.probability

@@ -6,6 +6,7 @@
 __all__ = ['go_paths', 'draw_leaves', 'GoData', 'load_go']
 
 # %% ../../nbs/go/data.ipynb #c004
+import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +17,8 @@ import pandas as pd
 
 from ..splits.certificate import certify
 from ..data.checks import check_sequence
+from ..data.rows import plain_id
+from ..data.tables import read_proteins
 from ..core import find_path, project_path, shared_data
 from ..metrics.cafa import text_vectors
 from .ontology import Annotations, Ontology, hold_out, read_annotations
@@ -46,11 +49,23 @@ def go_paths(
     return paths
 
 # %% ../../nbs/go/data.ipynb #c010
-def _readable_proteins(annotations): # those whose sequences can be read, in upper case; the others are in counts["rejected"]
+_FASTA = re.compile(r"(.+)\.(fasta|fa|faa|fas)(\.gz)?")
+
+def _beside(file): # {protein id: sequence}
+    "Read the FASTA file beside a table; ValueError where there is none, or more than one."
+    fasta = {path: match[1] for path in sorted(Path(file).parent.iterdir()) if (match := _FASTA.fullmatch(path.name))}
+    same = [path for path, stem in fasta.items() if Path(file).name.split(".")[0] == stem.split(".")[0]] or list(fasta)
+    if len(same) != 1:
+        raise ValueError(f"{Path(file).name} has no column `sequence`, and there are {len(same)} FASTA files to choose from beside it "
+                         f"({', '.join(path.name for path in same) or 'none'}): give it the column, or one FASTA file with the same name")
+    table = read_proteins(same[0], empty_text="keep")
+    return dict(zip(table.protein_id, table.sequence))
+
+def _readable_proteins(annotations, file): # those whose sequences can be read, in upper case; the others are in counts["rejected"]
     "Set aside proteins whose sequences cannot be read; ValueError where there are no sequences."
     if annotations.sequences is None:
-        raise ValueError("the annotation table has no column `sequence`: the system reads residues; "
-                         "join it with a table of sequences first")
+        known = _beside(file)
+        annotations = replace(annotations, sequences=[known.get(plain_id(protein), "") for protein in annotations.proteins])
     checked = [check_sequence(s)[:2] for s in annotations.sequences]
     kept = [i for i, (_, reason) in enumerate(checked) if not reason]
     gone = [dict(file="", line=0, value=annotations.proteins[i], reason=reason) for i, (_, reason) in enumerate(checked) if reason]
@@ -144,7 +159,7 @@ def load_go(
     "Read, set aside, split, hold out, certify."
     file, obo = go_paths(data, ontology)
     known = Ontology.from_obo(obo)
-    annotations = _readable_proteins(read_annotations(file, known))
+    annotations = _readable_proteins(read_annotations(file, known), file)
     if len(annotations) < 3:
         reasons = annotations.counts["rejected"][:3]
         raise ValueError(f"{file} leaves {len(annotations)} usable proteins, too few to split; the first reasons: {reasons}")

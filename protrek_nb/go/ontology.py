@@ -225,7 +225,7 @@ class Annotations:
 
 # %% ../../nbs/go/ontology.ipynb #c055
 _ids_in = re.compile(r"\bGO:\d{7}\b").findall
-_protein_columns = ("protein_id", "accession", "entry", "orf", "uniprot", "protein", "id")
+_protein_columns = ("protein_id", "accession", "entry", "orf", "uniprot", "protein", "entryid", "id")
 _term_columns = frozenset("mf bp cc f p c other term terms go go_id go_ids go_terms labels".split())
 
 def _read_gaf(lines, counts):
@@ -259,12 +259,12 @@ def _annotation_lines(path, counts):
         if not first: raise ValueError(f"{path} holds no annotation")
         every = chain([(number, first)], lines)
         if len(first) >= 15 and _ids_in(first[4]): yield from _read_gaf(every, counts)
-        elif len(first) == 2 and _ids_in(first[1]):
+        elif len(first) in (2, 3) and _ids_in(first[1]):
             for number, fields in every: yield number, fields[0].strip(), _ids_in(fields[1]) if len(fields) > 1 else [], ""
         else: yield from _read_columns(lines, first)
 
 def read_annotations(
-    path,              # GAF 2.x, two columns (protein, terms), or a table with a header; plain or `.gz`
+    path,              # GAF 2.x, two columns (protein, terms) and perhaps the aspect, or a table with a header; plain or `.gz`
     ontology:Ontology, # decides which terms are known
 ) -> Annotations:      # proteins in the order of their first line
     "Read annotations; unknown terms are counted, proteins without a known term are listed."
