@@ -182,7 +182,7 @@ def allele_family(
     gene: str,  # `blaCTX-M-15`, or `CTX-M-15`
 ) -> str:       # `CTX-M`
     "Take the family out of the name of an allele."
-    return re.sub(r"-\d+[a-z]?$", "", gene.strip().removeprefix("bla"))
+    return re.sub(r"-\d+[A-Za-z]?$", "", gene.strip().removeprefix("bla"))
 
 def phenotype_text(
     words: list,  # some of PHENOTYPES
