@@ -22,9 +22,10 @@ from protrek_nb.models.adapt import (add_lora, checkpoint_activations, freeze, i
 from .models.checkpoints import check_state, convert, is_frequency, locate, place_frequencies, read_file, unwrap
 from .core import patch_to, read_json, sha256_file
 from .models.aligned import AlignedResidues
-from .models.heads import Head, POOLINGS
+from .models.heads import Head, POOLINGS, join_windows
 from .models.kernels import speed_up
 from .models.published import CheckpointError, is_own, small_esm
+from .models.residues import windows
 from .models.tokens import (AA_VOCAB, FOLDSEEK_VOCAB, TowerTokenizer, bert_tokenizer, check_strings, esm_tokenizer,
     load_tokenizer, batch_limits, pad_rows, plan_batches, wordpiece_vocab)
 from .models.unirep import UniRep, UniRepConfig, load_unirep, unirep_tokenizer
@@ -57,6 +58,7 @@ class ProTrekConfig(PreTrainedConfig):
         self.pooling = dict(kwargs.pop("pooling", {}))        # tower -> "first", "mean" or "fusion"; "first" where it is not named
         self.aligned = kwargs.pop("aligned", None)            # frame of `make_frame`; None: residues are not looked at one by one
         self.head_width = kwargs.pop("head_width", None)      # of a hidden layer before the joint space; None: there is none
+        self.window = kwargs.pop("window", None)              # residues read at once; None: the whole protein
         super().__init__(**kwargs)
 
 # %% ../nbs/02_model.ipynb #c015
@@ -191,14 +193,17 @@ def encode(
     rows, pooled_NI = self.recalled.get(kind, ({}, None))
     if row_of.keys() <= rows.keys() and not any(p.requires_grad for p in tower.encoder.parameters()):
         return self._spread(kind, tower.project(pooled_NI[[rows[s] for s in row_of]].to(self.device)), row_of, strings)
-    ids, pad = self.tokens[kind](row_of), self.tokens[kind].pad
+    spans = [windows(len(s), self.config.window) if kind == "sequence" and self.config.window else [(0, None)] for s in row_of]
+    ids, pad = self.tokens[kind]([s[a:b] for s, cut in zip(row_of, spans) for a, b in cut]), self.tokens[kind].pad
     budget, overhead = batch_limits(self.device)
     overhead = overhead if self.batch_overhead is None else self.batch_overhead
     plan = plan_batches([len(i) for i in ids], self.token_budget or budget, overhead)
-    vec_UD = torch.cat([tower(*pad_rows([ids[i] for i in batch], pad, self.device)) for batch in plan])
+    vec_PI = torch.cat([tower.pool(*pad_rows([ids[i] for i in batch], pad, self.device)) for batch in plan])
     place = torch.empty(len(ids), dtype=torch.long)
     place[torch.tensor([i for batch in plan for i in batch])] = torch.arange(len(ids))
-    return self._spread(kind, vec_UD.index_select(0, place.to(vec_UD.device)), row_of, strings)
+    vec_UI = vec_PI.index_select(0, place.to(vec_PI.device))
+    if len(ids) > len(row_of): vec_UI = join_windows(vec_UI, spans)
+    return self._spread(kind, tower.project(vec_UI), row_of, strings)
 
 @patch_to(ProTrek)
 def _spread(self, kind, vec_UD, row_of, strings):
@@ -377,7 +382,7 @@ def from_encoders(
         encoder, tokenizer, pooling = _open_sequence(sequence)
         reader = BertModel.from_pretrained(text, add_pooling_layer=False)
     config = ProTrekConfig(encoder.config, reader.config, repr_dim=repr_dim, head_width=head_width,
-                           pooling=dict(sequence=pooling, text="mean"))
+                           pooling=dict(sequence=pooling, text="mean"), window=1024 if pooling == "fusion" else None)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = cls(config, dict(sequence=tokenizer, text=BertTokenizer.from_pretrained(text)))

@@ -29,7 +29,7 @@ def _deal_alleles(table, seed, shares):
     for rows in table.reset_index(drop=True).groupby("family", sort=True).indices.values():
         order = rng.permutation(np.unique(copy_N[rows]))
         if len(order) < 5: continue
-        ends = np.ceil(np.cumsum(shares) * len(order)).astype(int)
+        ends = np.ceil(np.cumsum(shares) * len(order) - 1e-9).astype(int)
         for part, some in zip(("test", "valid"), np.split(order, ends)): part_N[rows[np.isin(copy_N[rows], some)]] = part
     return part_N
 
