@@ -13,8 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import (AutoConfig, AutoModel, BertConfig, BertModel, BertTokenizer, EsmConfig, EsmModel, EsmTokenizer,
-    PreTrainedConfig, PreTrainedModel)
+from transformers import AutoConfig, AutoModel, BertConfig, BertModel, EsmConfig, EsmModel, PreTrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 from transformers.models.esm.modeling_esm import EsmLMHead
 from protrek_nb.models.adapt import (add_lora, checkpoint_activations, freeze, inject_lora, load_adapter, merge_lora, save_adapter,
@@ -28,8 +27,7 @@ from .models.published import CheckpointError, is_own, small_esm
 from .models.residues import windows
 from .models.tokens import (AA_VOCAB, FOLDSEEK_VOCAB, TowerTokenizer, bert_tokenizer, check_strings, esm_tokenizer,
     load_tokenizer, batch_limits, pad_rows, plan_batches, wordpiece_vocab)
-from .models.unirep import UniRep, UniRepConfig, load_unirep, unirep_tokenizer
-from .models.weights import PACKAGES, weights_path
+from .models.unirep import UniRep, UniRepConfig
 
 # %% ../nbs/02_model.ipynb #c006
 _all_ = ["add_lora", "checkpoint_activations", "freeze", "load_adapter", "merge_lora", "save_adapter", "trainable_table", "wordpiece_vocab",
@@ -362,33 +360,6 @@ def from_pretrained(
     return cls._load_folder(_folder_of(path_or_repo, base, cache_dir, **known), dtype, attn_implementation)
 
 # %% ../nbs/02_model.ipynb #e002
-def _open_sequence(source):
-    "Open a sequence encoder: (encoder, tokenizer, pooling)."
-    if source.startswith("unirep-"): return load_unirep(source), unirep_tokenizer(), "fusion"
-    return EsmModel.from_pretrained(source, add_pooling_layer=False), EsmTokenizer.from_pretrained(source), "mean"
-
-@patch_to(ProTrek, classmethod)
-def from_encoders(
-    cls,
-    sequence:str,      # "unirep-1900", "unirep-256", "unirep-64", each with "-bf16" if wished, or folder or hub name of an ESM
-    text:str,          # "minilm", or folder or hub name of a BERT
-    repr_dim=512,      # width of the joint space
-    head_width=1024,   # of the heads' hidden layer
-    seed=0,            # of the heads' random weights
-):                     # a model in evaluation mode
-    "Join two pretrained encoders; their heads are not trained yet."
-    text = str(weights_path(text)) if text in PACKAGES else text
-    with quiet():
-        encoder, tokenizer, pooling = _open_sequence(sequence)
-        reader = BertModel.from_pretrained(text, add_pooling_layer=False)
-    config = ProTrekConfig(encoder.config, reader.config, repr_dim=repr_dim, head_width=head_width,
-                           pooling=dict(sequence=pooling, text="mean"), window=1024 if pooling == "fusion" else None)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = cls(config, dict(sequence=tokenizer, text=BertTokenizer.from_pretrained(text)))
-    model.sequence.encoder, model.text.encoder = encoder, speed_up(reader)
-    return model.eval()
-
 @patch_to(ProTrek)
 def recall(
     self,

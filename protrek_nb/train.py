@@ -31,9 +31,9 @@ from .saved import Predictor, Saved, save_system
 from .models.aligned import make_frame
 from .training.alleles import allele_table, allele_twins, blind_scores, rival_scores, split_alleles
 from .training.recipes import get_recipe
-from protrek_nb.data.sources import (PRODUCTS, read_human, read_lactamases, read_products, read_receptors, read_term_texts, read_terpenes, read_toxins,
+from protrek_nb.data.sources import (read_human, read_lactamases, read_products, read_receptors, read_term_texts, read_terpenes, read_toxins,
     read_toy, read_yeast)
-from .models.encoders import recall_tower
+from .models.joined import join_encoders, recall_tower
 from .splits.components import inherit_split, need_columns, split_proteins
 from .data.rows import Rejected
 from .data.tables import read_proteins
@@ -71,7 +71,7 @@ class TrainRun(Run):
 
 # %% ../nbs/05_train.ipynb #c012
 REAL = dict(toxins=read_toxins, terpenes=read_terpenes, receptors=read_receptors, human=read_human, yeast=read_yeast, # see `sources`
-            terms=read_term_texts, lactamases=read_lactamases, **{name: partial(read_products, name) for name in PRODUCTS})
+            terms=read_term_texts, lactamases=read_lactamases, **{name: partial(read_products, name) for name in ("archaea", "viruses", "mitochondria")})
 
 def join_tables(
     tables, # protein tables
@@ -167,7 +167,7 @@ def load_base(
         texts = table.text.tolist() + (read_toy("proteins").text.tolist() if run.data == "toy_general" else [])
         model = ProTrek.from_small(wordpiece_vocab(texts, 2000), hidden=64, layers=3, repr_dim=64, text_layers=2,
                                    structure="structure_3di" in table, seed=run.seed)
-    elif "+" in run.base: model = ProTrek.from_encoders(*run.base.split("+"), seed=run.seed)
+    elif "+" in run.base: model = join_encoders(*run.base.split("+"), seed=run.seed)
     else: model = ProTrek.from_pretrained(str(find_path(run.base)))
     if run.max_residues: model.max_length = run.max_residues
     if run.alleles:

@@ -106,8 +106,8 @@ class _Collector:
 # %% ../../nbs/binding/chains.ipynb #c013
 def _ion_of(path, ion):
     "Take the ion from the argument, or from a file name such as ZN_train.txt.gz; ValueError where there is none."
-    found = re.match(r"([A-Z][A-Za-z0-9]{0,4})_", Path(path).name)
-    if ion or found: return ion or found[1].upper()
+    named = re.match(r"([A-Z][A-Za-z0-9]{0,4})_", Path(path).name)
+    if ion or named: return ion or named[1].upper()
     raise ValueError(f"{path}: the name does not begin with an ion and an underscore (ZN_train.txt); say which ion it is: ion='ZN'")
 
 def read_three_line(
@@ -117,16 +117,16 @@ def read_three_line(
     strict=False,     # raise at the first bad record
 ) -> pd.DataFrame:    # chain_id, sequence, labels, ion, file, record; .attrs["rejected"], .attrs["counts"]
     "Read chains with labels; ValueError names the file, and the record where it is one."
-    found, ion = _Collector(Path(path), max_length, strict), _ion_of(path, ion)
+    chains, ion = _Collector(Path(path), max_length, strict), _ion_of(path, ion)
     before, *blocks = re.split(r"^[ \t]*>", read_text(path).lstrip("\ufeff"), flags=re.M)
-    if before.strip(): found.reject(0, before.split()[0][:40], "lines before the first `>`")
+    if before.strip(): chains.reject(0, before.split()[0][:40], "lines before the first `>`")
     for record, block in enumerate(blocks, 1):
         head, *lines = (line.strip() for line in block.split("\n"))
         lines, chain_id = [line for line in lines if line], (head.split() or [""])[0]
         wrong = f"{len(lines)} lines below the id; a sequence and a label string on one line each are needed"
-        if len(lines) == 2: found.add(record, chain_id, *lines, ion)
-        else: found.reject(record, chain_id, wrong)
-    return found.table()
+        if len(lines) == 2: chains.add(record, chain_id, *lines, ion)
+        else: chains.reject(record, chain_id, wrong)
+    return chains.table()
 
 # %% ../../nbs/binding/chains.ipynb #c019
 THREE_LETTERS = dict(zip("ALA ARG ASN ASP CYS GLN GLU GLY HIS ILE LEU LYS MET PHE PRO SER THR TRP TYR VAL".split(), "ARNDCQEGHILKMFPSTWYV"))
@@ -139,9 +139,9 @@ def parse_positions(
     positions, bare = set(), 0
     for word in re.split(r"[\s;,|]+", cell.strip()):
         if not word: continue
-        found = re.fullmatch(r"([A-Za-z]{1}|[A-Za-z]{3})?(\d+)", word)
-        if not found: return [], f"{word!r} is no residue; write C24, CYS24 or 24", 0
-        letter, at = found[1] and THREE_LETTERS.get(found[1].upper(), found[1].upper()), int(found[2])
+        residue = re.fullmatch(r"([A-Za-z]{1}|[A-Za-z]{3})?(\d+)", word)
+        if not residue: return [], f"{word!r} is no residue; write C24, CYS24 or 24", 0
+        letter, at = residue[1] and THREE_LETTERS.get(residue[1].upper(), residue[1].upper()), int(residue[2])
         if not 1 <= at <= len(sequence):
             return [], f"residue {word} is outside the sequence of {len(sequence)} residues (they are counted from 1)", 0
         if letter and sequence[at - 1] != letter:
@@ -166,17 +166,17 @@ def read_residue_lists(
     if missing := [key for key in ("chain_id", "sequence", "positions") if at[key] is None]:
         raise ValueError(f"{rows.file}: no column for {', '.join(missing)}; it has {', '.join(rows.names) or 'none'}. "
                          "Name the columns id, sequence, positions, and ion where there are several")
-    found, bare = _Collector(Path(rows.file), max_length, strict), 0
-    for line, column, value, reason in rows.bad: found.reject(line, value[:40], reason, column)
+    chains, bare = _Collector(Path(rows.file), max_length, strict), 0
+    for line, column, value, reason in rows.bad: chains.reject(line, value[:40], reason, column)
     ions = [ion or x.upper() for x in rows.columns[at["ion"]]] if at["ion"] is not None else [_ion_of(rows.file, ion)] * len(rows.row)
     columns = [rows.columns[at[key]] for key in ("chain_id", "sequence", "positions")]
     for line, chain_id, sequence, cell, of in zip(rows.row, *columns, ions):
         sequence = check_sequence(sequence)[0]
         positions, reason, n = parse_positions(cell, sequence)
         bare += n
-        if reason: found.reject(int(line), chain_id, reason)
-        else: found.add(int(line), chain_id, sequence, labels_at(positions, len(sequence)), of)
-    return found.table(sites_without_letter=bare)
+        if reason: chains.reject(int(line), chain_id, reason)
+        else: chains.add(int(line), chain_id, sequence, labels_at(positions, len(sequence)), of)
+    return chains.table(sites_without_letter=bare)
 
 # %% ../../nbs/binding/chains.ipynb #c025
 def read_biolip(
@@ -186,19 +186,19 @@ def read_biolip(
     strict=False,     # raise at the first bad record
 ) -> pd.DataFrame:    # as `read_three_line`; the record is the line of a chain's first site; counts has also `other_ligands`
     "Read BioLiP's annotation table, sites of one chain and ion joined."
-    found, sites, other = _Collector(Path(path), max_length, strict), {}, 0
+    chains, sites, other = _Collector(Path(path), max_length, strict), {}, 0
     for line, cells in read_cells(path):
-        if len(cells) < 21: found.reject(line, cells[0][:40], f"{len(cells)} columns; BioLiP's table has 21, separated by tabs"); continue
+        if len(cells) < 21: chains.reject(line, cells[0][:40], f"{len(cells)} columns; BioLiP's table has 21, separated by tabs"); continue
         if cells[4] not in ions: other += 1; continue
         chain_id, sequence = f"{cells[0]}_{cells[1]}", check_sequence(cells[20])[0]
         positions, reason, _ = parse_positions(cells[8], sequence)
         first, known, held = sites.setdefault((chain_id, cells[4]), (line, sequence, set()))
         if known != sequence: reason = reason or f"another sequence than in line {first}"
-        if reason: found.reject(line, chain_id, reason)
+        if reason: chains.reject(line, chain_id, reason)
         else: held.update(positions)
     for (chain_id, ion), (line, sequence, held) in sites.items():
-        if held: found.add(line, chain_id, sequence, labels_at(held, len(sequence)), ion)
-    return found.table(other_ligands=other)
+        if held: chains.add(line, chain_id, sequence, labels_at(held, len(sequence)), ion)
+    return chains.table(other_ligands=other)
 
 # %% ../../nbs/binding/chains.ipynb #c028
 def read_chain_file(
@@ -225,16 +225,16 @@ def ion_files(
     parts, # parts that count
 ) -> dict: # (ion, part) -> path
     "Find the files of a folder; ValueError where two files claim one place."
-    dir, found = Path(dir), {}
+    dir, files = Path(dir), {}
     for path in sorted([*dir.glob("*_*"), *dir.glob("*/*")]):
         above = path.parent.name + "_"
         name = path.name if path.parent == dir else above + path.name.removeprefix(above)
         words = re.match(r"([A-Z][A-Za-z0-9]{0,4})_([a-z]+)\.", name)
         if not words or words[2] not in parts or not path.is_file(): continue
         key = words[1].upper(), words[2]
-        if key in found: raise ValueError(f"{found[key]} and {path} are both the {key[1]} file of {key[0]}; keep one")
-        found[key] = path
-    return found
+        if key in files: raise ValueError(f"{files[key]} and {path} are both the {key[1]} file of {key[0]}; keep one")
+        files[key] = path
+    return files
 
 def read_ions(
     dir,                      # folder with ZN_train.txt.gz ... or ZN/train.fasta ...
@@ -244,13 +244,13 @@ def read_ions(
     strict=False,             # raise at the first bad record
 ) -> pd.DataFrame:            # as `read_three_line`, with `part`
     "Read the chains of several ions, in any of the three forms; FileNotFoundError names what is missing."
-    found = ion_files(dir, parts)
-    ions = sorted({ion for ion, _ in found}) if ions is None else list(ions)
-    if not ions or (missing := [f"{ion}_{part}.*" for ion in ions for part in parts if (ion, part) not in found]):
+    files = ion_files(dir, parts)
+    ions = sorted({ion for ion, _ in files}) if ions is None else list(ions)
+    if not ions or (missing := [f"{ion}_{part}.*" for ion in ions for part in parts if (ion, part) not in files]):
         raise FileNotFoundError(f"{dir}: no file {', '.join(missing) if ions else 'such as ZN_train.txt'}; files are named ION_part "
                                 "(ZN_train.txt.gz) or lie in ION/part (ZN/train.fasta): three lines for each chain, "
                                 "a residue list or BioLiP's table")
-    tables = [read_chain_file(found[ion, part], ion, max_length, strict).assign(part=part) for ion in ions for part in parts]
+    tables = [read_chain_file(files[ion, part], ion, max_length, strict).assign(part=part) for ion in ions for part in parts]
     table = pd.concat(tables, ignore_index=True)
     rejected = Rejected(str(dir), [r for t in tables for r in t.attrs["rejected"]])
     table.attrs.update(rejected=rejected, counts=_count(table, rejected))

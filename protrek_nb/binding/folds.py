@@ -19,7 +19,7 @@ from .training import BindingRun, predict_chains, train_binding
 from ..core import RunDir, atomic_path, write_table
 from ..reporting.figures import new_figure, styled
 from .baseline import window_by_ion
-from ..metrics.residues import best_site_threshold, decision_rates
+from ..metrics.thresholds import best_threshold, decision_rates
 from ..splits.components import components, deal
 from .chains import flat_labels
 from ..runs import is_first_process, wait_for_all
@@ -95,7 +95,7 @@ def choose_thresholds(
 ) -> dict:              # ion -> threshold
     "Choose the threshold of each ion."
     flat = lambda at: (flat_labels(table.iloc[at]), np.concatenate([predicted[i] for i in at]))
-    return {ion: best_site_threshold(*flat(at), metric) for ion, at in table.reset_index(drop=True).groupby("ion").indices.items()}
+    return {ion: best_threshold(*flat(at), metric) for ion, at in table.reset_index(drop=True).groupby("ion").indices.items()}
 
 def long_table(
     table:pd.DataFrame, # chain_id, sequence, labels, ion, component
@@ -183,7 +183,7 @@ def global_thresholds(
     "Choose one threshold for each ion, for new chains."
     out = {}
     for ion, part in oof.groupby("ion"):
-        y, t = part.label.to_numpy(bool), best_site_threshold(part.label, part.probability)
+        y, t = part.label.to_numpy(bool), best_threshold(part.label, part.probability, "mcc")
         called = part.probability.to_numpy() >= t
         rates = decision_rates((called & y).sum(), (called & ~y).sum(), (~called & y).sum(), (~called & ~y).sum())
         counted = dict(num_samples=len(part), pos_ratio=float(y.mean()), chosen_on="these residues, out of fold")

@@ -94,7 +94,7 @@ def hash_data(self, inputs): # data_hash and files
 def notes(self, inputs, prepared): # what was read and what was held out
     "Give annotations.json."
     read, held_out = inputs.annotations, [inputs.ontology.ids[r] for r in inputs.hidden]
-    return {"annotations.json": dict(read.report, unknown=dict(read.unknown.most_common()), held_out=held_out)}
+    return {"annotations.json": dict(read.counts, unknown=dict(read.unknown.most_common()), held_out=held_out)}
 
 # %% ../../nbs/08_go.ipynb #c015
 @patch_to(GoRun)

@@ -5,8 +5,7 @@
 # %% auto #0
 __all__ = ['SMALL', 'E1_PADS', 'E1_BOUNDARY', 'E1_MASK', 'E1_FIRST_LETTER', 'ENCODERS', 'Encoder', 'LetterEncoder', 'EsmEncoder',
            'WithNeighbours', 'small_encoder', 'UniRepEncoder', 'e1_letter', 'E1Encoder', 'TextEncoder', 'load_text',
-           'load_e1', 'load_esm', 'encoder_of', 'load_checkpoint', 'open_encoder', 'open_residues', 'open_means',
-           'recall_tower']
+           'load_e1', 'load_esm', 'encoder_of', 'load_checkpoint', 'open_encoder', 'open_residues', 'open_means']
 
 # %% ../../nbs/models/encoders.ipynb #c004
 import re
@@ -19,7 +18,7 @@ from torch import nn
 from transformers import BertModel, BertTokenizer, EsmConfig, EsmForMaskedLM, EsmTokenizer, PreTrainedConfig
 from transformers.initialization import no_init_weights
 
-from ..core import find_path, project_path, sha256_text
+from ..core import find_path, project_path
 from ..data.checks import AMINO_ACIDS, letter_codes
 from ..model import ProTrek, default_device, evaluating, quiet
 from .adapt import TARGETS
@@ -364,7 +363,7 @@ def open_encoder(
 def open_residues(
     encoder,        # Encoder, or its name, see `open_encoder`
     proteins:dict,  # {protein_id: sequence}
-    report=None,    # called with a line for each shard
+    say=None,       # called with a line for each shard
     store_dir=None, # folder of all encoders; None: the encoder's own
     mean=False,     # True: one vector for each protein, the encoder's summary
 ) -> Store:         # with the vectors of all these proteins
@@ -372,29 +371,13 @@ def open_residues(
     encoder = open_encoder(encoder) if isinstance(encoder, str) else encoder
     store = Store(store_dir or encoder.store_dir, encoder.key, mean=mean, window=encoder.window, overlap=encoder.overlap,
                   check=encoder.check)
-    store.build(proteins, encoder, report)
+    store.build(proteins, encoder, say)
     return store
 
 def open_means(
     encoder,        # Encoder, or its name, see `open_encoder`
     proteins:dict,  # {protein_id: sequence}
-    **more,         # report, store_dir: see `open_residues`
+    **more,         # say, store_dir: see `open_residues`
 ) -> Store:         # with one vector for each protein
     "Open the shared store of an encoder's summaries, and compute what is missing."
     return open_residues(encoder, proteins, mean=True, **more)
-
-def recall_tower(
-    model,      # ProTrek
-    kind:str,   # a tower whose encoder is not trained
-    strings,    # of this kind, repeats welcome
-    fit=(),     # strings that the head is standardised on; none: it stays
-    report=None, # called with a line for each shard
-):
-    "Compute the pooled vectors of strings once, through the store, and give them to the tower: see `ProTrek.recall`."
-    strings = list(dict.fromkeys(strings))
-    tower = model.get_submodule(kind)
-    encoder = encoder_of(model) if tower.pooling == "fusion" else TextEncoder(tower.encoder, model.tokens[kind], "", tower.pooling)
-    names = {sha256_text(s): s for s in strings}
-    rows = np.array(open_means(encoder, names, report=report).get(names), np.float32)
-    wanted = set(fit)
-    model.recall(kind, strings, rows, [k for k, s in enumerate(strings) if s in wanted] or None)

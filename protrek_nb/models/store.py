@@ -257,7 +257,7 @@ def build(
     proteins,      # {protein_id: sequence}
     encode,        # function of a list of strings that gives a (len, D) array for each; called for what is missing only; one vector for
                    # each protein is its `summary(strings)`, an array (N, S), or else the mean of the rows
-    report=None,   # function of one line, called after each shard
+    say=None,      # function of one line, called after each shard
 ) -> int:          # number of sequences that were encoded
     "Encode and store the proteins that are missing; ValueError if an id stands for another sequence already."
     self.add(proteins)
@@ -279,7 +279,7 @@ def build(
         done += len(group)
         read += sum(map(len, strings))
         left = (time.monotonic() - start) * (total - read) / read
-        if report: report(f"residues: {done:,} of {len(todo):,} sequences stored" + f", {left / 60:.0f} min left" * (left > 60))
+        if say: say(f"residues: {done:,} of {len(todo):,} sequences stored" + f", {left / 60:.0f} min left" * (left > 60))
     return len(todo)
 
 @patch_to(Store)

@@ -97,7 +97,7 @@ def pair_paths(
     raise FileNotFoundError(f"data = {data!r} needs the folder of real tables: set PROTREK_NB_DATA to it, or use data='toy'")
 
 @patch_to(PairRun)
-def read(self): # pair table in canonical order; .attrs["report"]
+def read(self): # pair table in canonical order; .attrs["counts"]
     "Read ready pairs, or make them from isolates."
     paths = pair_paths(self.data)
     if self.data in ("pipr", "dscript"): pairs = dict(pipr=read_pipr, dscript=read_dscript)[self.data](*paths)
@@ -155,7 +155,7 @@ def prepare(self, inputs, say=print): # Prepared
 @patch_to(PairRun)
 def notes(self, inputs, prepared): # how pairs were made and split
     "Give pairs.json."
-    return {"pairs.json": dict(made=inputs.attrs.get("report"), split=prepared.table.attrs.get("split"))}
+    return {"pairs.json": dict(made=inputs.attrs.get("counts"), split=prepared.table.attrs.get("split"))}
 
 # %% ../../nbs/09_pairs.ipynb #c025
 @patch_to(PairRun)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CONTROLS', 'OFTEN', 'has_sides', 'word_columns', 'boosted', 'matching', 'neighbour_margin', 'protein_columns',
-           'both_alone', 'check_split', 'control_scores', 'judge_scores', 'controls_by_split', 'by_matching',
-           'nearness', 'own_part', 'leak_audit']
+           'both_alone', 'check_split', 'control_scores', 'judge_scores', 'by_matching', 'nearness', 'own_part',
+           'leak_audit']
 
 # %% ../../nbs/pairs/controls.ipynb #c003
 import numpy as np
@@ -175,26 +175,13 @@ def judge_scores(
         score_N = scores[model].to_numpy()
         limits = {m: best_threshold(pairs.label[valid], score_N[valid], m) if pairs.label[valid].any() else 0.5 for m in ("f1", "accuracy")}
         right_N = (score_N[at] >= limits["accuracy"]) == (y_N == 1)
-        found = dict(auc=area_intervals(y_N, score_N[at], cluster, replicates)["roc_auc"],
+        intervals = dict(auc=area_intervals(y_N, score_N[at], cluster, replicates)["roc_auc"],
                      f1=threshold_intervals(y_N, score_N[at], limits["f1"], cluster, replicates)["f1"],
                      accuracy=bootstrap_interval(np.mean, [right_N], cluster, replicates))
-        if few: found = {metric: Interval(interval.value, np.nan, np.nan) for metric, interval in found.items()}
+        if few: intervals = {metric: Interval(interval.value, np.nan, np.nan) for metric, interval in intervals.items()}
         rows += [dict(model=model, metric=metric, **interval._asdict(), threshold=limits.get(metric, np.nan), n=int(at.sum()))
-                 for metric, interval in found.items()]
+                 for metric, interval in intervals.items()]
     return pd.DataFrame(rows)
-
-# %% ../../nbs/pairs/controls.ipynb #c041
-def controls_by_split(
-    tables:dict,       # name -> pair table with `split`
-    seed:int=0,        # of the boosted trees
-    split:str="test",  # rows to judge
-) -> pd.DataFrame:     # AUC: one row for each table, one column for each control
-    "Compute the AUC of each control on several tables."
-    rows = {}
-    for name, pairs in tables.items():
-        scores, at = control_scores(pairs, seed), (pairs["split"] == split).to_numpy()
-        rows[name] = {c: float(ranking_areas(pairs.label[at], scores[c][at])[0][0]) for c in scores}
-    return pd.DataFrame(rows).T
 
 # %% ../../nbs/pairs/controls.ipynb #c046
 def by_matching(
