@@ -31,8 +31,8 @@ from .saved import Predictor, Saved, save_system
 from .models.aligned import make_frame
 from .training.alleles import allele_table, allele_twins, blind_scores, rival_scores, split_alleles
 from .training.recipes import get_recipe
-from protrek_nb.data.sources import (read_human, read_lactamases, read_products, read_receptors, read_term_texts, read_terpenes, read_toxins,
-    read_toy, read_yeast)
+from .data.sources import (read_human, read_lactamases, read_products, read_receptors, read_term_texts,
+    read_terpenes, read_toxins, read_toy, read_yeast)
 from .models.joined import join_encoders, recall_tower
 from .splits.components import inherit_split, need_columns, split_proteins
 from .data.rows import Rejected
@@ -288,6 +288,7 @@ def train_model(
     recipe, train = run.chosen, prepared.part("train")
     teacher = load_base(run, prepared.table).to(model.device) if recipe.distill else None
     freeze(model, [tower for tower in model.towers if tower not in recipe.towers])
+    if run.alleles: model.temperature.requires_grad_(False) # a single large rate for the new part would take it below zero
     if recipe.heads_only: fix_encoders(model, model.recalled)
     if recipe.lora_rank: add_lora(model, recipe.towers, r=recipe.lora_rank)
     plan = TwinPlan(train.pairs, replay_rows(train.table), recipe, run.epochs, run.seed)
@@ -365,7 +366,7 @@ class TwinPredictor(Predictor):
         super().__init__(saved)
         self.model = ProTrek.from_pretrained(saved.folder).to(default_device())
 
-    def predict(self, table): # with sequence and text, or of alleles (see `score_alleles`); gives the table with cosine and scaled (cosine / temperature)
+    def predict(self, table): # with sequence and text, or see `score_alleles`; gives the table with cosine and scaled (cosine / temperature)
         if self.run.alleles: return self.score_alleles(table)
         need_columns(table, ["sequence", "text"], "table")
         cosine_N = (self.model.get_protein_repr(table.sequence.tolist()) * self.model.get_text_repr(table.text.tolist())).sum(1)
@@ -376,13 +377,14 @@ class TwinPredictor(Predictor):
 @patch_to(TwinPredictor)
 def score_alleles(self,
     table,          # path of a FASTA file as `read_lactamases` reads it, or a table with sequence, and protein_id and text where known
-) -> pd.DataFrame:  # the rows that align to a family; a column for each phenotype, `best`; cosine and scaled of the own text, where there is one
+) -> pd.DataFrame:  # rows that align; a column for each phenotype, `best`; cosine and scaled of the own text, if any
     "Score every known phenotype for each allele."
     table = table.copy() if isinstance(table, pd.DataFrame) else read_lactamases(path=table, unsaid=True)
     need_columns(table, ["sequence"], "table of alleles")
     aligned_N = self.model.aligned.frame(table.sequence.tolist())[1] if len(table) else np.zeros(0, bool)
     rejected = table.attrs.get("rejected") or Rejected("<table>")
-    for row in np.flatnonzero(~aligned_N): rejected.add(row, "sequence", table.get("protein_id", table.sequence).iloc[row], "aligns to no family of the training")
+    names = table.get("protein_id", table.sequence)
+    for row in np.flatnonzero(~aligned_N): rejected.add(row, "sequence", names.iloc[row], "aligns to no family of the training")
     table, texts = table[aligned_N].reset_index(drop=True), self.saved.config["texts"]
     table.attrs["rejected"] = rejected
     if not len(table): return table
@@ -391,5 +393,5 @@ def score_alleles(self,
     table = table.assign(**{text: score_NM[:, m] for m, text in enumerate(texts)}, best=[texts[m] for m in score_NM.argmax(1)])
     if "text" not in table or not (said := (table.text != "").to_numpy()).any(): return table
     cosine_N = np.full(len(table), np.nan)
-    cosine_N[said] = (prot_ND[said] * self.model.get_text_repr(table.text[said].tolist())).sum(1).cpu().numpy()
+    cosine_N[said] = (prot_ND[np.flatnonzero(said)] * self.model.get_text_repr(table.text[said].tolist())).sum(1).cpu().numpy()
     return table.assign(cosine=cosine_N, scaled=cosine_N / float(temperature))
