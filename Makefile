@@ -6,8 +6,11 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 LINKS := $(if $(UV_FIND_LINKS),$(UV_FIND_LINKS),$(PIP_FIND_LINKS))
 EPOCHS ?= 30
 export TOKENIZERS_PARALLELISM := false
+# Bytecode is kept in the environment, even where Python is told to write none: the tests start many processes, and each would compile PyTorch and transformers again.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/bytecode
 
-.PHONY: env train test check notebooks suite data base study real studies bench clean
+.PHONY: env train test check notebooks suite weights data base real-base study real studies bench clean
 
 env: $(VENV)/.made  ## the environment, with pinned versions
 
@@ -23,23 +26,31 @@ train: env  ## the main run on the toy world: run folder, figures, metric table
 	$(BIN)/papermill nbs/05_train.ipynb out.ipynb -p epochs $(EPOCHS)
 	@$(BIN)/python -m protrek_nb.report
 
-test: check  ## everything: export in step, lint, notebooks as tests, tests that span notebooks; the two kinds of tests run side by side
-	@$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) notebooks suite
+test: check  ## everything: export in step, lint, notebooks as tests, tests that span notebooks; side by side, and who is done with the tests helps with the notebooks
+	@shared=$$(mktemp -d) && trap 'rm -r "$$shared"' EXIT && \
+	$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) SHARED=$$shared notebooks suite
 
 check: env  ## notebooks are clean and the library is what they export
 	@$(BIN)/python tests/in_step.py
 
 notebooks: env  ## every notebook from top to bottom
-	cd nbs && OMP_NUM_THREADS=1 ../$(BIN)/nbdev_test --n_workers 0
+	$(BIN)/python tests/pages.py $(SHARED)
 
 suite: env  ## lint, papermill, checkpoints, resume, parity, bad input
 	$(BIN)/python -m pytest -q tests
+	$(if $(SHARED),$(BIN)/python tests/pages.py $(SHARED))
+
+weights: env  ## fetch two pretrained encoders, UniRep and MiniLM, once; the licences are printed
+	$(BIN)/python -m protrek_nb.models.weights unirep minilm
 
 data: env  ## write the toy tables again: always the same bytes
 	for world in world terms isolates sites; do $(BIN)/python -m protrek_nb.toy.$$world || exit 1; done
 
 base: env  ## pretrain the toy base model again (about 18 minutes on two cores)
 	$(BIN)/python -m protrek_nb.toy.base
+
+real-base: weights  ## join UniRep and MiniLM, and train their heads on real proteins; needs the public tables, about an hour on two cores
+	$(BIN)/python -m protrek_nb.studies.base
 
 study: env  ## the toy run with five seeds and two recipes, one row each in benchmarks/results/toy_study.csv
 	$(BIN)/python benchmarks/toy_study.py

@@ -54,7 +54,7 @@ def measure(variant, seed, epochs):
     start = time.process_time()
     deal = stacked_batch if variant == "order-stacked views" else dealt
     with patch.object(training.BindingPlan, "__getitem__", deal):
-        run_dir = fit(BindingRun(name=f"binding-{variant.replace(' ', '-')}-{seed}", seed=seed, epochs=epochs, **VARIANTS[variant]), report=lambda line: None)
+        run_dir = fit(BindingRun(name=f"binding-{variant.replace(' ', '-')}-{seed}", seed=seed, epochs=epochs, **VARIANTS[variant]), say=lambda line: None)
     metrics = read_json(run_dir.metrics_path)
     found = {r["metric"]: r["value"] for r in metrics["sites"] if r["question"] == "out of fold" and r["model"] == "prototypes"}
     decoys = metrics["decoys"]["out of fold"]

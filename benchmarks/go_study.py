@@ -20,7 +20,7 @@ def measure(variant, seed, epochs):
     "Train and judge once on one thread; give one row of numbers."
     torch.set_num_threads(1)
     start = time.time()
-    metrics = read_json(fit(GoRun(name=f"go-{variant.replace(' ', '-')}-{seed}", seed=seed, epochs=epochs, **VARIANTS[variant]), report=lambda line: None).metrics_path)
+    metrics = read_json(fit(GoRun(name=f"go-{variant.replace(' ', '-')}-{seed}", seed=seed, epochs=epochs, **VARIANTS[variant]), say=lambda line: None).metrics_path)
     asked = {f"{r['model']}: {r['question']}": r["value"] for r in metrics["questions"] if r["metric"] == "macro_aupr"}
     return dict(variant=variant, seed=seed, epochs=epochs, **asked, attention=float(np.mean([r["auroc"] for r in metrics["attention"]])), seconds=round(time.time() - start))
 

@@ -33,7 +33,7 @@ def measure(run):
     "Train and evaluate once on one thread; give the run folder and one row of numbers."
     torch.set_num_threads(1)
     start = time.time()
-    run_dir = fit(run, report=lambda line: None)
+    run_dir = fit(run, say=lambda line: None)
     return run_dir.path, dict(data=run.data, recipe=run.recipe, seed=run.seed, epochs=run.epochs, **numbers(read_json(run_dir.metrics_path)), seconds=round(time.time() - start))
 
 

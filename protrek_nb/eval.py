@@ -36,7 +36,6 @@ _all_ = ["Platt", "best_threshold", "bootstrap_interval", "brier", "compare_retr
 # %% ../nbs/06_eval.ipynb #c008
 TWIN_SCORES = ("s_aa", "s_ab", "s_bb", "s_ba")
 
-
 def check_scores(
     *scores,  # arrays of the same length
 ) -> list:  # the same as float arrays
@@ -84,7 +83,6 @@ def strict_group_right(
 PairIndex = namedtuple("PairIndex", "sequences texts rows_P4")
 PairIndex.__doc__ = "Distinct sequences and texts, and for each pair the rows of protein A, protein B, text A, text B."
 
-
 def index_pairs(
     pairs: pd.DataFrame,  # columns anchor_seq, anchor_text, hard_neg_seq, hard_neg_text; one row per unordered pair
     table: pd.DataFrame = None,  # more strings to number: columns sequence, text
@@ -123,7 +121,6 @@ def twin_scores(
 class ModelScores(namedtuple("ModelScores", "twins sequences texts prot_ND text_MD")):
     "Scores of the pairs, and the vectors of all distinct sequences and texts."
 
-
 def score_model(
     model,  # has get_protein_repr(list of str) and get_text_repr(list of str), giving unit vectors
     pairs: pd.DataFrame,  # pair table, one row per unordered pair
@@ -159,7 +156,6 @@ def labelled_scores(
     "Unfold pairs into scores with labels."
     y_N = np.repeat([1, 1, 0, 0], len(twins))
     return y_N, np.concatenate([twins[c].to_numpy(float) for c in ("s_aa", "s_bb", "s_ab", "s_ba")])
-
 
 def decision_metrics(
     twins: pd.DataFrame,  # the test pairs
@@ -199,14 +195,14 @@ def evaluate_twins(
 ) -> pd.DataFrame:  # index metric; value, low, high, n (pairs), clusters
     "Compute all metrics of twin pairs with intervals."
     codes, outcomes = cluster_codes(column_or_labels(scores, cluster), len(scores)), pair_outcomes(scores)
-    found = {name: bootstrap_share(outcomes[name], None, codes, n, seed) for name in outcomes.columns.drop("margin")}
-    found["margin"] = bootstrap_ratio(outcomes["margin"], None, codes, n, seed)
-    found |= area_intervals(*labelled_scores(scores), np.tile(codes, 4), min(n, 1000), seed)
+    intervals = {name: bootstrap_share(outcomes[name], None, codes, n, seed) for name in outcomes.columns.drop("margin")}
+    intervals["margin"] = bootstrap_ratio(outcomes["margin"], None, codes, n, seed)
+    intervals |= area_intervals(*labelled_scores(scores), np.tile(codes, 4), min(n, 1000), seed)
     if valid is not None:
-        found |= decision_metrics(scores, valid, codes, n, seed)
+        intervals |= decision_metrics(scores, valid, codes, n, seed)
     swept = at_threshold(*labelled_scores(scores), best_threshold(*labelled_scores(scores)))
-    found |= {f"{name}_test_swept": Interval(swept[name], np.nan, np.nan) for name in ("threshold", "precision", "recall", "f1")}
-    rows = pd.DataFrame(found, index=Interval._fields).T.rename_axis("metric")
+    intervals |= {f"{name}_test_swept": Interval(swept[name], np.nan, np.nan) for name in ("threshold", "precision", "recall", "f1")}
+    rows = pd.DataFrame(intervals, index=Interval._fields).T.rename_axis("metric")
     return rows.assign(n=len(scores), clusters=int(codes.max()) + 1)
 
 # %% ../nbs/06_eval.ipynb #c069
@@ -216,7 +212,6 @@ def result_key(
     "Complete the key of a result."
     parts = (key,) if isinstance(key, str) else tuple(key)
     return dict(zip(("model", "split", "seed"), parts + ("test", 0)[len(parts) - 1:]))
-
 
 def metric_table(
     results: dict,  # key as in `result_key` -> table from `evaluate_twins`

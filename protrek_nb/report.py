@@ -28,7 +28,6 @@ def markdown_cell(value):
     "Write a value into a Markdown table."
     return str(value).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")
 
-
 def markdown_block(block: Words | Table | Picture) -> str:
     "Dress a block in Markdown."
     if isinstance(block, Words): return markdown_cell(block.text)
@@ -37,7 +36,6 @@ def markdown_block(block: Words | Table | Picture) -> str:
     lines = [block.frame.columns, ["---"] * len(block.frame.columns), *block.frame.itertuples(index=False)]
     rows = ["| " + " | ".join(map(markdown_cell, line)) + " |" for line in lines]
     return "\n".join(rows) + f"\n\n*{caption}* ([CSV](tables/{block.name}.csv))"
-
 
 def to_markdown(
     title: str,
@@ -98,20 +96,18 @@ def to_html(
 # %% ../nbs/07_report.ipynb #c016
 Report = namedtuple("Report", "folder html markdown findings")
 
-
 def report_dir(
-    found,        # `Findings`
+    findings,     # `Findings`
     name=None,    # of the report; None: the run's, or the first run's and how many more
     reports=None, # folder of all reports; None: the project's
 ) -> Path:
     "Choose the folder of a report; FileExistsError where it holds something else."
-    first, more = found.runs[0].name, len(found.runs) - 1
+    first, more = findings.runs[0].name, len(findings.runs) - 1
     name = name or (f"{first}-and-{more}-more" if more else first)
     folder = (project_path("reports") if reports is None else Path(reports)) / name
     if folder.name == "runs" or folder.exists() and not (folder / "report.md").exists():
         raise FileExistsError(f"{folder} is not a report and is left alone: choose another name for the report")
     return folder
-
 
 def build(
     run_dirs,             # one run folder or several: paths, or names under reports/runs
@@ -120,12 +116,12 @@ def build(
     method: str = "tsne", # layout of the map: "tsne" or "umap"
 ) -> Report:              # paths of the folder, report.html and report.md, and the findings
     "Build the report of one run, or one report comparing several."
-    found = gather(run_dirs)
-    folder, sections = report_dir(found, name, reports), numbered(make_sections(found, method))
-    title = f"{finding_title(found)} ({', '.join(run.name for run in found.runs)})"
+    findings = gather(run_dirs)
+    folder, sections = report_dir(findings, name, reports), numbered(make_sections(findings, method))
+    title = f"{finding_title(findings)} ({', '.join(run.name for run in findings.runs)})"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_dir(folder, replace=True) as temp: write_report(temp, title, sections, found)
-    return Report(folder, folder / "report.html", folder / "report.md", found)
+    with atomic_dir(folder, replace=True) as temp: write_report(temp, title, sections, findings)
+    return Report(folder, folder / "report.html", folder / "report.md", findings)
 
 # %% ../nbs/07_report.ipynb #c018
 def numbered(sections: list) -> list:  # the same, with pictures called `1_accuracy`, `2_twin`, ...
@@ -134,15 +130,14 @@ def numbered(sections: list) -> list:  # the same, with pictures called `1_accur
     name = lambda block: block._replace(name=f"{next(place)}_{block.name}") if isinstance(block, Picture) else block
     return [Section(section.title, [name(block) for block in section.blocks]) for section in sections]
 
-
-def write_report(folder, title, sections, found):
+def write_report(folder, title, sections, findings):
     "Write figures, tables and both pages into an empty folder."
     blocks = [block for section in sections for block in section.blocks]
     for sub in ("figures", "tables"): (folder / sub).mkdir()
     images = {block.name: png(block.figure) for block in blocks if isinstance(block, Picture)}
     for name, data in images.items(): (folder / "figures" / f"{name}.png").write_bytes(data)
     tables = {block.name: block.frame for block in blocks if isinstance(block, Table)}
-    for name, frame in (tables | dict(all_metrics=found.long, all_changes=found.gains)).items():
+    for name, frame in (tables | dict(all_metrics=findings.long, all_changes=findings.gains)).items():
         write_table(folder / "tables" / f"{name}.csv", frame)
     (folder / "report.md").write_text(to_markdown(title, sections), encoding="utf-8")
     (folder / "report.html").write_text(to_html(title, sections, images), encoding="utf-8")
@@ -157,7 +152,6 @@ def newest_run(runs_dir=None) -> Path:  # the run that finished last, of any sys
     begun = f"; begun, not finished: {begun}" if begun else ""
     raise FileNotFoundError(f"no finished run under {runs_dir}: train one with `make train`{begun}{unknown_words(listed)}")
 
-
 def unknown_words(listed: pd.DataFrame) -> str:  # of `list_runs`; empty where there is none
     "Name the folders that are no run of ours."
     unknown = ", ".join(listed[listed["system"].isna()]["name"])
@@ -168,23 +162,21 @@ SHORT = {"twins one_way": "twins, one text", "twins group": "twins, both texts",
          "retrieval component protein_to_text hit_at_1": "protein to text, 1st hit",
          "retrieval component text_to_protein hit_at_1": "text to protein, 1st hit"}
 
-
-def short_table(found: Findings) -> str:  # lines of about 100 letters for three models
+def short_table(findings: Findings) -> str:  # lines of about 100 letters for three models
     "Set the main measures of all models of runs on twins side by side, as plain text."
-    shown = [m for m in SHORT if m in set(found.summary["metric"])]
-    table = main_table(found, shown)
+    shown = [m for m in SHORT if m in set(findings.summary["metric"])]
+    table = main_table(findings, shown)
     if not len(table): return "no measures in the run folder"
-    return table[[*found.models]].set_index(pd.Index([SHORT[m] for m in shown])).to_string()
-
+    return table[[*findings.models]].set_index(pd.Index([SHORT[m] for m in shown])).to_string()
 
 def describe(report: Report) -> str:
     "Say in plain text what was found and where it lies."
-    found, fold = report.findings, lambda text: textwrap.fill(text, 100)
-    said = [short_table(found)] if found.system == "twins" else map(fold, answer_words(found))
-    sure = [fold(f"95 % intervals: {interval_words(found)}."), fold(certificate_words(found.runs[0].certificate)[0])]
+    findings, fold = report.findings, lambda text: textwrap.fill(text, 100)
+    said = [short_table(findings)] if findings.system == "twins" else map(fold, answer_words(findings))
+    sure = [fold(f"95 % intervals: {interval_words(findings)}."), fold(certificate_words(findings.runs[0].certificate)[0])]
     places = [f"full table: {report.markdown}", f"report      {report.html}", f"figures     {report.folder / 'figures'}",
-              f"tables      {report.folder / 'tables'}", *(f"run         {run.path}" for run in found.runs)]
-    return "\n".join([fold(finding_title(found)), "", *said, "", *sure, "", *places])
+              f"tables      {report.folder / 'tables'}", *(f"run         {run.path}" for run in findings.runs)]
+    return "\n".join([fold(finding_title(findings)), "", *said, "", *sure, "", *places])
 
 # %% ../nbs/07_report.ipynb #c039
 def main():
@@ -201,6 +193,5 @@ def main():
             if not runs and (words := unknown_words(list_runs())): print(words.removeprefix("; "))
         except (OSError, ValueError, KeyError) as e: raise SystemExit(f"error: {e.args[-1] if isinstance(e, KeyError) else e}")
     typer.run(run)
-
 
 if __name__ == "__main__" and "__file__" in globals(): main()

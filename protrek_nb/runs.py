@@ -88,10 +88,10 @@ def field_comments(
     cls,      # dataclass whose module is a file
 ) -> dict:    # field -> its comment; a field that a subclass gives again has the comment there
     "Read what is written beside the fields of a dataclass and of the classes that it comes from."
-    found = {}
+    comments = {}
     for owner in reversed([c for c in cls.__mro__ if is_dataclass(c)]):
-        found |= dict(re.findall(r"^    (\w+) *: [^#\n]*[^#\s][^#\n]*# *(.+)$", inspect.getsource(owner), re.M))
-    return {f.name: found.get(f.name, "") for f in fields(cls)}
+        comments |= dict(re.findall(r"^    (\w+) *: [^#\n]*[^#\s][^#\n]*# *(.+)$", inspect.getsource(owner), re.M))
+    return {f.name: comments.get(f.name, "") for f in fields(cls)}
 
 def parameters_cell(
     cls,    # dataclass of a run
@@ -125,23 +125,23 @@ def open_run(
 # %% ../nbs/runs.ipynb #r022
 def open_log(
     run_dir:RunDir, # gets log.txt
-    report=print,   # called with each line too
+    say=print,      # called with each line too
 ):                  # function of a line; silent in all processes but the first
     "Make the function that a run speaks with."
-    def say(line):
+    def log(line):
         if not is_first_process(): return
         run_dir.log(line)
-        report(line)
-    return say
+        say(line)
+    return log
 
 # %% ../nbs/runs.ipynb #r025
 def fit(
     run:Run,      # the parameters; its class says what is done
-    report=print, # called with one line for each epoch
+    say=print,    # called with one line for each epoch
 ) -> RunDir:      # the finished run folder
     "Open, read, prepare, certify, train, evaluate, save; return the run folder."
     run_dir = open_run(run)
-    say, first = open_log(run_dir, report), is_first_process()
+    say, first = open_log(run_dir, say), is_first_process()
     inputs = run.read()
     if first: # before anything else is written: a run goes on with its own data only
         save_params(run_dir, run, **(dict(recipe=asdict(run.chosen)) if run.chosen else {}), **run.hash_data(inputs))
@@ -227,8 +227,7 @@ def checkpoints(
     folder:Path,             # the run's `checkpoints/`
 ) -> list[tuple[int, Path]]: # (step, folder), oldest first
     "List complete checkpoints by step."
-    found = [(int(p.name.rpartition("-")[2]), p) for p in Path(folder).glob("checkpoint-*") if p.is_dir()]
-    return sorted(found)
+    return sorted((int(p.name.rpartition("-")[2]), p) for p in Path(folder).glob("checkpoint-*") if p.is_dir())
 
 def resume_point(
     folder:Path,   # the run's `checkpoints/`

@@ -5,6 +5,7 @@ os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", TOKENIZERS_PARALLELI
                   CUDA_VISIBLE_DEVICES="", TQDM_DISABLE="1", MPLBACKEND="Agg")
 os.environ.pop("IN_TEST", None)  # it would shrink the runs under test
 
+import gc
 import sys
 from pathlib import Path
 
@@ -12,6 +13,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path: sys.path.insert(0, str(ROOT))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def frozen():
+    "What there is before a module's tests is not looked at by the full collections that each trainer asks for: they would take most of the time."
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

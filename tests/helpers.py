@@ -1,4 +1,5 @@
 """What the tests run in other processes: runs that are killed, and runs of several processes."""
+import gc
 import multiprocessing
 import os
 import signal
@@ -18,6 +19,7 @@ from protrek_nb.losses import gather_rows
 from protrek_nb.training.recipes import RECIPES
 
 torch.set_num_threads(1)
+gc.freeze()  # for the processes that are forked from here, as in conftest
 RECIPES["tiny"] = replace(RECIPES["balanced"], batch_size=12, save_every=1, keep="last")
 RECIPES["still"] = replace(RECIPES["tiny"], dropout=0.0)  # each process draws its own dropout, so only runs without it can be compared
 
@@ -56,7 +58,7 @@ def runs_in(folder):
 
 def fit(run, folder):
     "Make a run of any system whose folder lies in `folder`; nothing is printed."
-    with runs_in(folder): return runs.fit(run, report=quiet)
+    with runs_in(folder): return runs.fit(run, say=quiet)
 
 
 def weights(run_dir):

@@ -53,7 +53,7 @@ def test_annotations_and_hold_out(tmp_path_factory, dag, given_terms, gone):
     a = read_annotations(folder / "a.tsv", o)
     known = {f"P{i}": sorted({t for t in terms if t < n}) for i, terms in enumerate(given_terms)}
     assert dict(zip(a.proteins, map(list, a.rows))) == {p: t for p, t in known.items() if t}
-    assert len(a) + len(a.report["rejected"]) == len(given_terms)
+    assert len(a) + len(a.counts["rejected"]) == len(given_terms)
     assert a.unknown.total() == sum(len({t for t in terms if t >= n}) for terms in given_terms)
     gone %= n
     held = hold_out(a, o, [gone])

@@ -34,7 +34,7 @@ def test_pretrained_encoders(tmp_path):
     tokenizer.save_pretrained(text)
     data = few_proteins(tmp_path / "proteins.csv", 40)
     run = go.GoRun(name="both", data=data, ontology=str(toy_obo_path()), encoder=str(protein), text=str(text), preset="yaml", curriculum=False, epochs=2, batch_size=16, replicates=2)
-    with helpers.runs_in(tmp_path): run_dir = go.fit(run, report=helpers.quiet)
+    with helpers.runs_in(tmp_path): run_dir = go.fit(run, say=helpers.quiet)
     rates = {round(group["initial_lr"], 9) for group in torch.load(checkpoints(run_dir.checkpoints_dir)[-1][1] / "optimizer.pt", weights_only=True)["param_groups"] if group["params"]}
     assert rates == {run.chosen.learning_rate, run.text_learning_rate}
     trace = read_table(run_dir.path / "trace.csv")
@@ -45,7 +45,7 @@ def test_pretrained_encoders(tmp_path):
 
 def test_small_tables(tmp_path):
     "Where too few terms could be held out, what can be asked is measured and the rest is named; where nothing could choose a checkpoint, the run ends before it trains."
-    run = go.GoRun(name="few", data=few_proteins(tmp_path / "few.csv", 12), ontology=str(toy_obo_path()), epochs=1, batch_size=16, replicates=2)
+    run = go.GoRun(name="few", data=few_proteins(tmp_path / "few.csv", 12), ontology=str(toy_obo_path()), encoder="letters", epochs=1, batch_size=16, replicates=2)
     found = go.load_go(run.data, run.ontology)
     assert not set(found.hidden) & set(found.ontology.roots)
     found.hidden = found.hidden[:0]

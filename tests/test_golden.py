@@ -16,5 +16,5 @@ def test_one_epoch_gives_the_numbers_of_the_table(system, tmp_path):
     module, name, changes = SYSTEMS[system]
     module = import_module(f"protrek_nb.{module}")
     run = replace(getattr(module, name)(), epochs=1, seed=42, name=system, **changes)
-    with helpers.runs_in(tmp_path): run_dir = module.fit(run, report=helpers.quiet)
+    with helpers.runs_in(tmp_path): run_dir = module.fit(run, say=helpers.quiet)
     assert golden.kept(system) and golden.differences(run_dir.path, system) == []

@@ -12,7 +12,7 @@ from protrek_nb.pairs.training import PairTrainer
 from protrek_nb.pairs.protocol import ProtocolRun
 from protrek_nb.runs import checkpoints
 
-WRITTEN = ("model/weights.safetensors", "history.csv", "training_history.csv", "test_predicted.csv", "predictions.parquet", "metrics.json")
+WRITTEN = ("model/weights.safetensors", "history.csv", "predictions.parquet", "metrics.json")
 
 
 @pytest.fixture(scope="module")
@@ -26,13 +26,13 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(run, tmp_path_factory):
     "The run that nobody interrupts."
-    with helpers.runs_in(tmp_path_factory.mktemp("whole")): return pairs.fit(run, report=helpers.quiet)
+    with helpers.runs_in(tmp_path_factory.mktemp("whole")): return pairs.fit(run, say=helpers.quiet)
 
 
 def fit_and_die(calls, run, folder):
     "Run `fit` for so many steps, and be killed."
     dying = helpers.after(calls, PairTrainer.compute_loss)
-    with helpers.runs_in(folder), mock.patch.object(PairTrainer, "compute_loss", dying): pairs.fit(run, report=helpers.quiet)
+    with helpers.runs_in(folder), mock.patch.object(PairTrainer, "compute_loss", dying): pairs.fit(run, say=helpers.quiet)
 
 
 @pytest.mark.parametrize("calls, newest", [(3, 3), (11, 10)], ids=["after an epoch", "within an epoch, a step behind the checkpoint"])
@@ -41,14 +41,14 @@ def test_a_killed_run_goes_on_bit_by_bit(calls, newest, run, whole, tmp_path):
     assert helpers.finish(helpers.start(fit_and_die, calls, run, tmp_path)) == [-signal.SIGKILL], "the run was not killed: the moment never came"
     folder = tmp_path / "small"
     assert not (folder / "metrics.json").exists() and checkpoints(folder / "checkpoints")[-1][0] == newest
-    resumed = pairs.fit(replace(run, resume=str(folder)), report=helpers.quiet)
+    resumed = pairs.fit(replace(run, resume=str(folder)), say=helpers.quiet)
     assert resumed.path == folder and "resuming from" in resumed.log_path.read_text()
     assert [name for name in WRITTEN if sha256_file(folder / name) != sha256_file(whole.path / name)] == []
 
 
 def test_a_run_goes_on_only_with_its_own_parameters(run, whole):
     "Another head is another run: the message names the parameter and both values."
-    with pytest.raises(ValueError, match="head was 'mlp' and is 'siamese'"): pairs.fit(replace(run, head="siamese", resume=str(whole.path)), report=helpers.quiet)
+    with pytest.raises(ValueError, match="head was 'mlp' and is 'siamese'"): pairs.fit(replace(run, head="siamese", resume=str(whole.path)), say=helpers.quiet)
 
 
 def test_a_study_of_changes_keeps_what_it_has_measured(run, tmp_path, monkeypatch):
@@ -56,7 +56,7 @@ def test_a_study_of_changes_keeps_what_it_has_measured(run, tmp_path, monkeypatc
     from protrek_nb.pairs import protocol
     monkeypatch.setattr(protocol, "CHANGES", dict(list(protocol.CHANGES.items())[:2]))
     study = ProtocolRun(name="study", data=run.data, seeds=1, epochs=1, ratio=1.0)
-    with helpers.runs_in(tmp_path): done = protocol.fit(study, report=helpers.quiet)
+    with helpers.runs_in(tmp_path): done = protocol.fit(study, say=helpers.quiet)
     table, made = read_table(done.path / "runs.csv"), sorted(done.path.glob("1 *.json"))
     assert len(made) == 3 and table.change.tolist() == ["reference", *protocol.CHANGES]
     for name in ("runs.csv", "changes.csv", "metrics.json"): (done.path / name).unlink()
@@ -64,7 +64,7 @@ def test_a_study_of_changes_keeps_what_it_has_measured(run, tmp_path, monkeypatc
     trained = []
     train = pairs.PairRun.train
     monkeypatch.setattr(pairs.PairRun, "train", lambda *given: trained.append(1) or train(*given))
-    again = protocol.fit(replace(study, resume=str(done.path)), report=helpers.quiet)
+    again = protocol.fit(replace(study, resume=str(done.path)), say=helpers.quiet)
     assert len(trained) == 1 and table.equals(read_table(again.path / "runs.csv")) and read_json(again.metrics_path)["changes"]
 
 

@@ -288,3 +288,15 @@ def test_seed_reaches_split_batches_and_model(tiny_run, tiny_table):
     (split, rows, weight), (again, rows_again, weight_again), (other, rows_other, weight_other) = made(42), made(42), made(7)
     assert split == again and rows == rows_again and torch.equal(weight, weight_again)
     assert split != other and rows != rows_other and not torch.equal(weight, weight_other)
+
+
+@follows("heads_only")
+def test_heads_only(tiny_run, tiny_data, base, tmp_path, monkeypatch):
+    "The encoders do not move and are not even called: what they gave was computed before. The ways into the joint space move."
+    model = base()
+    train.recall_table(model, tiny_data.table, say=helpers.quiet)
+    before = {name: x.clone() for name, x in model.state_dict().items()}
+    for kind in ("sequence", "text"): monkeypatch.setattr(model.get_submodule(kind).encoder, "forward", None)
+    after, run_dir = trained(replace(tiny_run, epochs=1), tiny_data, model, tmp_path, monkeypatch, heads_only=True, keep="best")
+    moved = helpers.differences(dict(after.state_dict()), before)
+    assert {"sequence.out.weight", "text.out.weight"} <= set(moved) and not any(".encoder." in name for name in moved)

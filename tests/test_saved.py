@@ -28,11 +28,11 @@ def go_run(tiny_run, folder):
     "A run on terms; what its student, which is kept when it is measured, says of some proteins."
     table, held = load_terms(), {}
     table[table.family.isin(table.family.unique()[:40])].to_csv(folder / "proteins.csv", index=False)
-    run = go.GoRun(name="go", data=str(folder / "proteins.csv"), ontology=str(toy_obo_path()), epochs=1, replicates=2)
+    run = go.GoRun(name="go", data=str(folder / "proteins.csv"), ontology=str(toy_obo_path()), encoder="letters", epochs=1, replicates=2)
     measure = go.measure_go
     with helpers.runs_in(folder), pytest.MonkeyPatch.context() as patch:
         patch.setattr(go, "measure_go", lambda *a: held.update(found=a[0], student=a[1], store=a[2]) or measure(*a))
-        run_dir = go.fit(run, report=helpers.quiet)
+        run_dir = go.fit(run, say=helpers.quiet)
     found, some = held["found"], held["found"].table.iloc[:5]
     rows = [r for r in range(len(found.ontology)) if r not in set(found.ontology.roots)]
     best_NT = -np.sort(-score_proteins(held["student"], held["store"], found.proteins, some.protein_id.tolist(), rows))[:, :10]
@@ -44,7 +44,7 @@ def pairs_run(tiny_run, folder):
     isolates = load_isolates()
     isolates[isolates.isolate_id.isin(isolates.isolate_id.unique()[:160])].to_csv(folder / "isolates.csv", index=False)
     run = pairs.PairRun(name="pairs", data=str(folder / "isolates.csv"), head="mlp", epochs=1)
-    with helpers.runs_in(folder): run_dir = pairs.fit(run, report=helpers.quiet)
+    with helpers.runs_in(folder): run_dir = pairs.fit(run, say=helpers.quiet)
     kept = pd.read_parquet(run_dir.predictions_path)
     table = run.prepare(run.read()).table.query("split == 'test'")
     assert table.a_id.tolist() == kept.a_id.tolist()
@@ -56,8 +56,8 @@ def binding_run(tiny_run, folder):
     zinc = toy_chains().query("ion == 'ZN'")
     zinc = zinc[zinc.family.isin(zinc.family.unique()[:12])].groupby("family").head(3)
     (folder / "ZN.txt").write_text("".join(f">{c.chain_id}\n{c.sequence}\n{c.labels}\n" for c in zinc.itertuples()))
-    run = binding.BindingRun(name="binding", data=str(folder / "ZN.txt"), epochs=1, mlm_epochs=0, num_variants=1, folds=2, batch_size=8)
-    with helpers.runs_in(folder): run_dir = binding.fit(run, report=helpers.quiet)
+    run = binding.BindingRun(name="binding", data=str(folder / "ZN.txt"), backbone="small", epochs=1, mlm_epochs=0, num_variants=1, folds=2, batch_size=8)
+    with helpers.runs_in(folder): run_dir = binding.fit(run, say=helpers.quiet)
     kept = pd.read_parquet(run_dir.predictions_path).query("question == 'test'")
     return run_dir, zinc.set_index("chain_id").loc[kept.chain_id.unique()].reset_index(), "probability", kept.probability
 

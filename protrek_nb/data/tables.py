@@ -55,7 +55,7 @@ def find_columns(
     columns=None,  # {field: column name, or a list of them}; fields beyond FIELDS are carried along
 ) -> dict:         # {field: list of column positions}
     "Decide which columns hold which field; ValueError if two claim one."
-    found, plain = {}, [plain_name(n) for n in rows.names]
+    places, plain = {}, [plain_name(n) for n in rows.names]
     for field, names in _known.items():
         hits = [n for n in names if n in plain]
         if field == "text": hits = [n for n in hits if any(c.strip() for c in rows.columns[plain.index(n)])] or hits
@@ -63,19 +63,19 @@ def find_columns(
         if plain.count(hits[0]) > 1:
             raise ValueError(f"{rows.file}: {plain.count(hits[0])} columns could be {field}: "
                              f"{', '.join(n for n, p in zip(rows.names, plain) if p == hits[0])}; remove one or rename it")
-        found[field] = [plain.index(hits[0])]
+        places[field] = [plain.index(hits[0])]
     for field, wanted in (columns or {}).items():
-        found[field] = [_position(rows, w, field) for w in ([wanted] if isinstance(wanted, str) else wanted)]
+        places[field] = [_position(rows, w, field) for w in ([wanted] if isinstance(wanted, str) else wanted)]
     for name in _maybe_ids:  # a name-like column is the id where there is no other and it is complete and distinct
-        if "protein_id" in found or plain.count(name) != 1: continue
+        if "protein_id" in places or plain.count(name) != 1: continue
         cells = [c.strip() for c in rows.columns[plain.index(name)]]
-        if all(cells) and len(set(cells)) == len(cells): found["protein_id"] = [plain.index(name)]
-    return found
+        if all(cells) and len(set(cells)) == len(cells): places["protein_id"] = [plain.index(name)]
+    return places
 
 # %% ../../nbs/data/tables.ipynb #c019
-def _missing(rows, fields, found):
+def _missing(rows, fields, places):
     "Raise ValueError if a field has no column."
-    lacking = [f for f in fields if f not in found]
+    lacking = [f for f in fields if f not in places]
     if not lacking: return
     if not rows.names: raise ValueError(f"{rows.file}: the file is empty")
     plain, hint = {plain_name(n) for n in rows.names}, ""
@@ -122,16 +122,16 @@ class Source:
     def __init__(self, path, columns, need, strict):
         mapped = [c for w in (columns or {}).values() for c in ([w] if isinstance(w, str) else w)]
         self.rows = read_rows(path, _all_names | {plain_name(c) for c in mapped})
-        found = find_columns(self.rows, columns)
-        _missing(self.rows, need, found)
+        places_of = find_columns(self.rows, columns)
+        _missing(self.rows, need, places_of)
         first = lambda f, row: "; ".join(row) if f == "labels" else next(iter(row), "")  # of several columns of one field
         self.cells = {f: self.rows.columns[at[0]] if len(at) == 1 else [first(f, [c for c in row if not check_text(c)[1]])
-                      for row in zip(*(self.rows.columns[p] for p in at))] for f, at in found.items()}
-        self.names = {field: " / ".join(self.rows.names[p] for p in places) for field, places in found.items()}
+                      for row in zip(*(self.rows.columns[p] for p in at))] for f, at in places_of.items()}
+        self.names = {field: " / ".join(self.rows.names[p] for p in places) for field, places in places_of.items()}
         self.keep, self.strict, self.no_text = np.ones(len(self.rows.row), bool), strict, "empty text"
         self.rejected = Rejected(self.rows.file)
         for bad in self.rows.bad: self._note(*bad)
-        used = {p for places in found.values() for p in places}
+        used = {p for places in places_of.values() for p in places}
         self.count = dict(file=self.rows.file, format=self.rows.kind, encoding=self.rows.encoding, odd_lines=self.rows.odd_lines,
                           read=len(self.rows.row) + len(self.rows.bad), columns=self.names,
                           unused_columns=[n for p, n in enumerate(self.rows.names) if p not in used])
@@ -259,9 +259,9 @@ def _join_texts(source, texts):
     ids, count = [plain_id(i) for i in source.cells["protein_id"]], table.attrs["counts"]
     if "labels" in table: _check_labels(source)  # the protein's own, from whatever columns they are in
     files, fields = (source.rows.file, count["file"]), [f for f in table if f != "protein_id"]
-    found = {f: _look_up(ids, dict(zip(table["protein_id"], table[f])), files) for f in fields}
-    differ = {f: _fill(source, f, cells) for f, cells in found.items() if f != "text"}
-    source.cells["text"] = found["text"]
+    values = {f: _look_up(ids, dict(zip(table["protein_id"], table[f])), files) for f in fields}
+    differ = {f: _fill(source, f, cells) for f, cells in values.items() if f != "text"}
+    source.cells["text"] = values["text"]
     source.no_text = f"no text for this id in {Path(count['file']).name}"
     source.count["texts"] = count | dict(without_protein=len(set(table["protein_id"]) - set(ids)),
                                          differ={f: n for f, n in differ.items() if n})
@@ -280,9 +280,9 @@ def _join_structures(source, structures):
     field = "structure_3di" if "structure_3di" in other.cells else "sequence"
     _missing(other.rows, [field], other.cells)
     _check_ids(other); _check_conflicts(other, field)
-    ids, found = [plain_id(i) for i in source.cells["protein_id"]], dict(zip(other.kept("protein_id"), other.kept(field)))
-    source.cells["structure_3di"] = _look_up(ids, found, (source.rows.file, other.rows.file))
-    source.count["structures"] = dict(file=other.rows.file, read=len(other.rows.row), without_protein=len(set(found) - set(ids)))
+    ids, values = [plain_id(i) for i in source.cells["protein_id"]], dict(zip(other.kept("protein_id"), other.kept(field)))
+    source.cells["structure_3di"] = _look_up(ids, values, (source.rows.file, other.rows.file))
+    source.count["structures"] = dict(file=other.rows.file, read=len(other.rows.row), without_protein=len(set(values) - set(ids)))
     return other.rejected
 
 # %% ../../nbs/data/tables.ipynb #c057

@@ -81,7 +81,7 @@ class ProteinTerms(torch.utils.data.Dataset):
             self.records[id] = dict(own=_fixed(own), rows=rows, weights=weights, known=_fixed(known),
                                     negatives=_fixed(denied - known))
         self.ids = [id for id in terms if id in self.records and id not in set(without)]
-        self.report = dict(proteins=len(terms), kept=len(self.ids), without_positives=sorted(without),
+        self.counts = dict(proteins=len(terms), kept=len(self.ids), without_positives=sorted(without),
                            without_residues=no_residues, unknown_terms=dict(unknown))
         if not self.ids:
             raise ValueError(f"none of {len(terms)} proteins has a known term and residues: "

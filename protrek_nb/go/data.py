@@ -6,6 +6,7 @@
 __all__ = ['go_paths', 'draw_leaves', 'GoData', 'load_go']
 
 # %% ../../nbs/go/data.ipynb #c004
+import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +17,8 @@ import pandas as pd
 
 from ..splits.certificate import certify
 from ..data.checks import check_sequence
+from ..data.rows import plain_id
+from ..data.tables import read_proteins
 from ..core import find_path, project_path, shared_data
 from ..metrics.cafa import text_vectors
 from .ontology import Annotations, Ontology, hold_out, read_annotations
@@ -32,31 +35,43 @@ def go_paths(
     if data in ("toy", "swissprot") and ontology:
         raise ValueError(f"ontology = {ontology!r}: data = {data!r} brings its own; leave ontology empty, "
                          "or give the path of an annotation table")
-    if data == "toy": found = project_path("data", "toy_terms.csv"), project_path("data", "toy_terms.obo")
+    if data == "toy": paths = project_path("data", "toy_terms.csv"), project_path("data", "toy_terms.obo")
     elif data == "swissprot":
         names = "swissprot_exp_go.tsv.gz", "go_full_2014-10-10_from_xml.obo.gz"
         if shared_data() is None:
             raise FileNotFoundError(f"data = 'swissprot': no folder with public data; set PROTREK_NB_DATA to one that has go/{names[0]}")
-        found = tuple(shared_data() / "go" / name for name in names)
+        paths = tuple(shared_data() / "go" / name for name in names)
     elif not ontology:
         raise ValueError(f"data = {data!r}: an annotation file needs its ontology too; "
                          "give the path of an OBO file (-p ontology go-basic.obo)")
-    else: found = find_path(data), find_path(ontology)
-    if missing := [str(path) for path in found if not path.exists()]: raise FileNotFoundError(f"no such file: {', '.join(missing)}")
-    return found
+    else: paths = find_path(data), find_path(ontology)
+    if missing := [str(path) for path in paths if not path.exists()]: raise FileNotFoundError(f"no such file: {', '.join(missing)}")
+    return paths
 
 # %% ../../nbs/go/data.ipynb #c010
-def _readable_proteins(annotations): # those whose sequences can be read, in upper case; the others are in report["rejected"]
+_FASTA = re.compile(r"(.+)\.(fasta|fa|faa|fas)(\.gz)?")
+
+def _beside(file): # {protein id: sequence}
+    "Read the FASTA file beside a table; ValueError where there is none, or more than one."
+    fasta = {path: match[1] for path in sorted(Path(file).parent.iterdir()) if (match := _FASTA.fullmatch(path.name))}
+    same = [path for path, stem in fasta.items() if Path(file).name.split(".")[0] == stem.split(".")[0]] or list(fasta)
+    if len(same) != 1:
+        raise ValueError(f"{Path(file).name} has no column `sequence`, and there are {len(same)} FASTA files to choose from beside it "
+                         f"({', '.join(path.name for path in same) or 'none'}): give it the column, or one FASTA file with the same name")
+    table = read_proteins(same[0], empty_text="keep")
+    return dict(zip(table.protein_id, table.sequence))
+
+def _readable_proteins(annotations, file): # those whose sequences can be read, in upper case; the others are in counts["rejected"]
     "Set aside proteins whose sequences cannot be read; ValueError where there are no sequences."
     if annotations.sequences is None:
-        raise ValueError("the annotation table has no column `sequence`: the system reads residues; "
-                         "join it with a table of sequences first")
+        known = _beside(file)
+        annotations = replace(annotations, sequences=[known.get(plain_id(protein), "") for protein in annotations.proteins])
     checked = [check_sequence(s)[:2] for s in annotations.sequences]
     kept = [i for i, (_, reason) in enumerate(checked) if not reason]
     gone = [dict(file="", line=0, value=annotations.proteins[i], reason=reason) for i, (_, reason) in enumerate(checked) if reason]
-    report = dict(annotations.report, proteins=len(kept), rejected=[*annotations.report.get("rejected", []), *gone])
+    counts = dict(annotations.counts, proteins=len(kept), rejected=[*annotations.counts.get("rejected", []), *gone])
     proteins, rows = ([column[i] for i in kept] for column in (annotations.proteins, annotations.rows))
-    return replace(annotations, proteins=proteins, rows=rows, sequences=[checked[i][0] for i in kept], report=report)
+    return replace(annotations, proteins=proteins, rows=rows, sequences=[checked[i][0] for i in kept], counts=counts)
 
 # %% ../../nbs/go/data.ipynb #c013
 def _draw_unseen(annotations, ontology, share=0.05, carriers=(10, 100), seed=0): # rows, rising
@@ -84,11 +99,11 @@ def _toy_sites(annotations, ontology): # for each protein {go_id: 1-based positi
     "List the residues that decide the terms of toy proteins."
     cells, motifs, sites = read_toy("terms").set_index("protein_id").motifs, read_toy("motifs").set_index("motif"), []
     for protein, row in zip(annotations.proteins, annotations.matrix(ontology)):
-        carried, found = {ontology.ids[r] for r in row.indices}, {}
+        carried, places_of = {ontology.ids[r] for r in row.indices}, {}
         for name, start in (word.split("@") for word in cells[protein].split()): # such as sensing@22
             places = [int(start) + int(offset) for offset in motifs.offsets[name].split()]
-            for go_id in carried & {*motifs.terms[name].split()}: found.setdefault(go_id, []).extend(places)
-        sites.append({go_id: sorted(found[go_id]) for go_id in sorted(found)})
+            for go_id in carried & {*motifs.terms[name].split()}: places_of.setdefault(go_id, []).extend(places)
+        sites.append({go_id: sorted(places_of[go_id]) for go_id in sorted(places_of)})
     return sites
 
 # %% ../../nbs/go/data.ipynb #c016
@@ -144,9 +159,9 @@ def load_go(
     "Read, set aside, split, hold out, certify."
     file, obo = go_paths(data, ontology)
     known = Ontology.from_obo(obo)
-    annotations = _readable_proteins(read_annotations(file, known))
+    annotations = _readable_proteins(read_annotations(file, known), file)
     if len(annotations) < 3:
-        reasons = annotations.report["rejected"][:3]
+        reasons = annotations.counts["rejected"][:3]
         raise ValueError(f"{file} leaves {len(annotations)} usable proteins, too few to split; the first reasons: {reasons}")
     table = pd.DataFrame(dict(protein_id=annotations.proteins, sequence=annotations.sequences, text=""))
     table = split_proteins(table, max_identity=max_identity, seed=seed)

@@ -132,7 +132,6 @@ def attention_of(
         alpha_TL = student(*(x.to(device) for x in fed)).alpha_BTL[0].cpu().numpy()
     return share_attention(alpha_TL, student.model.config.context)
 
-
 def site_auroc(
     weight_TL, # (T, L) attention, or any other weight of residues
     site_TL,   # (T, L) bool: determining residues

@@ -27,7 +27,7 @@ class Ontology:
     definitions: list # "" where a term has none
     namespaces: list
     parents: list     # for each row [(row, relation)]
-    report: dict      # what was read, mapped, left out
+    counts: dict      # what was read, mapped, left out
     redirect: dict    # alternative or replaced id -> id
     obsolete: dict    # id of an obsolete term without one replacement -> its name
     children: list = field(init=False)
@@ -49,7 +49,7 @@ class Ontology:
     def from_obo(cls,
         path,                            # OBO file, plain or `.gz`
         relations=("is_a", "part_of"),   # edges that lead to a more general term
-    ):                                   # an Ontology: terms as rows, with `.report`
+    ):                                   # an Ontology: terms as rows, with `.counts`
         "Read an ontology from an OBO file; ValueError for a cycle or a file that is no OBO."
         stanzas, header = read_stanzas(path)
         live, dead, other, rejected = sort_stanzas(stanzas)
@@ -61,14 +61,14 @@ class Ontology:
         column = lambda tag, default: [live[g].get(tag) or default(g) for g in ids]
         definitions = [definition_of(d) for d in column("def", lambda g: "")]
         redirect = {g: to for g in (*dead, *other) if (to := resolve(g))}
-        report = dict(
+        counts = dict(
             terms=len(ids), edges=dict(Counter(r for _, r, _ in edges)), alternative_ids=len(other), obsolete=len(dead),
             obsolete_replaced=sum(g in redirect for g in dead), duplicate_ids=sum(r["reason"] != "no id" for r in rejected),
             rejected=rejected, missing_parents=dict(missing), relations_left_out=dict(left_out), empty_definitions=definitions.count(""),
             without_namespace=sum(not live[g].get("namespace") for g in ids), version=header.get("data-version", ""))
         namespaces = column("namespace", lambda g: header.get("default-namespace", ""))
         obsolete = {g: s.get("name", "") for g, s in dead.items() if g not in redirect}
-        return cls(ids, column("name", str), definitions, namespaces, parents, report, redirect, obsolete)
+        return cls(ids, column("name", str), definitions, namespaces, parents, counts, redirect, obsolete)
 
 # %% ../../nbs/go/ontology.ipynb #c012
 @patch_to(Ontology)
@@ -79,7 +79,7 @@ def row(self,
     row = self._row_of.get(self.redirect.get(go_id, go_id))
     if row is not None: return row
     if go_id in self.obsolete: raise KeyError(f"{go_id} ({self.obsolete[go_id]}) is obsolete and has no single replacement")
-    version = self.report["version"] or "not stated"
+    version = self.counts["version"] or "not stated"
     raise KeyError(f"{go_id!r} is not in this ontology of {len(self)} terms (version {version}); it may be newer")
 
 @patch_to(Ontology)
@@ -210,7 +210,7 @@ class Annotations:
     rows: list       # for each protein a sorted array of rows, as given (not closed)
     sequences: list | None = None  # where the file has them
     unknown: Counter = field(default_factory=Counter) # ids that the ontology does not know, with their number
-    report: dict = field(default_factory=dict)        # counts, and `rejected`: list of dicts with the reason
+    counts: dict = field(default_factory=dict)        # how many of what, and `rejected`: list of dicts with the reason
 
     def __len__(self): return len(self.proteins)
 
@@ -225,7 +225,7 @@ class Annotations:
 
 # %% ../../nbs/go/ontology.ipynb #c055
 _ids_in = re.compile(r"\bGO:\d{7}\b").findall
-_protein_columns = ("protein_id", "accession", "entry", "orf", "uniprot", "protein", "id")
+_protein_columns = ("protein_id", "accession", "entry", "orf", "uniprot", "protein", "entryid", "id")
 _term_columns = frozenset("mf bp cc f p c other term terms go go_id go_ids go_terms labels".split())
 
 def _read_gaf(lines, counts):
@@ -259,12 +259,12 @@ def _annotation_lines(path, counts):
         if not first: raise ValueError(f"{path} holds no annotation")
         every = chain([(number, first)], lines)
         if len(first) >= 15 and _ids_in(first[4]): yield from _read_gaf(every, counts)
-        elif len(first) == 2 and _ids_in(first[1]):
+        elif len(first) in (2, 3) and _ids_in(first[1]):
             for number, fields in every: yield number, fields[0].strip(), _ids_in(fields[1]) if len(fields) > 1 else [], ""
         else: yield from _read_columns(lines, first)
 
 def read_annotations(
-    path,              # GAF 2.x, two columns (protein, terms), or a table with a header; plain or `.gz`
+    path,              # GAF 2.x, two columns (protein, terms) and perhaps the aspect, or a table with a header; plain or `.gz`
     ontology:Ontology, # decides which terms are known
 ) -> Annotations:      # proteins in the order of their first line
     "Read annotations; unknown terms are counted, proteins without a known term are listed."
@@ -281,11 +281,11 @@ def read_annotations(
         unknown += missing
         if len(known): rows[protein] = np.sort(known)
         else: reject(line_of[protein], protein, "only unknown terms" if ids else "no terms")
-    report = dict(proteins=len(rows), annotations=sum(map(len, rows.values())),
+    counts = dict(proteins=len(rows), annotations=sum(map(len, rows.values())),
                   redirected=sum(g in ontology.redirect for ids in ids_of.values() for g in ids),
                   unknown_terms=len(unknown), unknown_annotations=unknown.total(), **counts, rejected=rejected)
     sequences = [sequence_of.get(p, "") for p in rows] if sequence_of else None
-    return Annotations(list(rows), list(rows.values()), sequences, unknown, report)
+    return Annotations(list(rows), list(rows.values()), sequences, unknown, counts)
 
 # %% ../../nbs/go/ontology.ipynb #c068
 @patch_to(Ontology)
@@ -311,4 +311,4 @@ def hold_out(
     gone = {r for row in rows for r in (int(row), *ontology.descendants(int(row)))}
     kept = [ontology.without(r, gone) for r in annotations.rows]
     changed = sum(not np.array_equal(a, b) for a, b in zip(kept, annotations.rows))
-    return replace(annotations, rows=kept, report=dict(annotations.report, held_out=len(gone), proteins_changed=changed))
+    return replace(annotations, rows=kept, counts=dict(annotations.counts, held_out=len(gone), proteins_changed=changed))

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SCORES', 'check_terms', 'event_order', 'running_total', 'prepare_fmax', 'fmax', 'prepare_smin', 'smin',
-           'prepare_columns', 'term_aupr', 'term_auc', 'mean_defined', 'macro_aupr', 'micro_aupr', 'prepare_all',
-           'moved_interval', 'function_intervals', 'function_table', 'naive_scores', 'kmer_counts',
-           'kmer_neighbour_scores', 'text_transfer', 'text_only_scores', 'text_vectors']
+           'prepare_columns', 'term_aupr', 'mean_defined', 'macro_aupr', 'micro_aupr', 'prepare_all', 'moved_interval',
+           'function_intervals', 'function_table', 'naive_scores', 'kmer_counts', 'kmer_neighbour_scores',
+           'text_transfer', 'text_only_scores', 'text_vectors']
 
 # %% ../../nbs/metrics/cafa.ipynb #c003
 import numpy as np
@@ -169,14 +169,6 @@ def term_aupr(
     true_NT, score_NT = check_terms(y_true, y_score)
     return prepare_columns(true_NT, score_NT)(np.ones(len(true_NT)))[0]
 
-def term_auc(
-    y_true,  # (N, T) truth
-    y_score,  # (N, T) scores
-) -> np.ndarray:  # (T,) area under the ROC curve; NaN for a term that no protein or every protein carries
-    "Compute the ROC area of each term."
-    true_NT, score_NT = check_terms(y_true, y_score)
-    return prepare_columns(true_NT, score_NT)(np.ones(len(true_NT)))[1]
-
 # %% ../../nbs/metrics/cafa.ipynb #c045
 def mean_defined(
     value_T,  # (T,) values, NaN where undefined
@@ -290,11 +282,12 @@ def kmer_counts(
     "Count k-letter words, words numbered by their letters."
     number_of = np.zeros(256, np.int64)
     number_of[65:91] = np.arange(1, 27)  # A to Z; all else is 0
-    codes = [number_of[np.frombuffer(s.upper().encode("ascii", "replace"), np.uint8)] for s in sequences]
-    words = [np.lib.stride_tricks.sliding_window_view(c, k) @ 27 ** np.arange(k) if len(c) >= k else c[:0] for c in codes]
-    column = np.concatenate([*words, np.zeros(0, np.int64)])
-    row = np.repeat(np.arange(len(words)), [len(w) for w in words])
-    table = sparse.csr_array((np.ones(len(column)), (row, column)), shape=(len(words), 27 ** k))
+    strings = [s.upper().encode("ascii", "replace") for s in sequences]
+    row = np.repeat(np.arange(len(strings)), np.array([len(s) for s in strings], int))
+    letter = np.append(number_of[np.frombuffer(b"".join(strings), np.uint8)], np.zeros(k, np.int64))
+    word = np.lib.stride_tricks.sliding_window_view(letter, k)[:len(row)] @ 27 ** np.arange(k)
+    inside = row == np.append(row[k - 1:], np.full(k - 1, -1))[:len(row)]  # a word does not reach into the next sequence
+    table = sparse.csr_array((np.ones(inside.sum()), (row[inside], word[inside])), shape=(len(strings), 27 ** k))
     length_N = np.sqrt(table.multiply(table).sum(1))
     return sparse.diags_array(1 / np.where(length_N == 0, 1, length_N)) @ table
 

@@ -32,7 +32,6 @@ def fit_blind_scorer(
     model = LogisticRegression(C=strength, fit_intercept=False, max_iter=1000)
     return model.fit(both, np.repeat([1, 0], len(gap_PD))).coef_[0] / scale
 
-
 def blind_accuracy(
     x_ND,  # (N, D) vectors of one side only
     train_P2,  # (P, 2) rows of right and wrong choice, training pairs
@@ -84,8 +83,8 @@ def shuffled_control(
     "Score pairs with the texts of other pairs, averaged over shuffles."
     rows = [shuffle_texts(rows_P4, cluster, seed, flip) for seed in range(shuffles)]
     mean = sum(pair_outcomes(twin_scores(prot_ND, text_MD, r)) for r in rows) / shuffles
-    found = {name: bootstrap_share(mean[name], cluster=cluster)._asdict() for name in ("one_way", "first_direction", "group")}
-    return pd.DataFrame(found).T
+    intervals = {name: bootstrap_share(mean[name], cluster=cluster)._asdict() for name in ("one_way", "first_direction", "group")}
+    return pd.DataFrame(intervals).T
 
 # %% ../../nbs/metrics/controls.ipynb #c042
 def control_table(
@@ -97,12 +96,12 @@ def control_table(
 ) -> pd.DataFrame:  # index control; value, low, high, fires (outside 0.45-0.55, and the interval excludes 0.5)
     "Run text-blind, sequence-blind and shuffled controls, one direction and both."
     train_P4, test_P4 = np.asarray(train_P4), np.asarray(test_P4)
-    codes, found = cluster_codes(cluster, len(test_P4)), {}
+    codes, intervals = cluster_codes(cluster, len(test_P4)), {}
     for name, x_ND, columns in ("text-blind", prot_ND, [0, 1]), ("sequence-blind", text_MD, [2, 3]):
         train, test = train_P4[:, columns], test_P4[:, columns]
-        found[f"{name}, one direction"] = blind_accuracy(x_ND, train, test, codes)
-        found[f"{name}, both directions"] = blind_accuracy(x_ND, both_ways(train), both_ways(test), np.tile(codes, 2))
-    table = pd.DataFrame(found, index=Interval._fields).T
+        intervals[f"{name}, one direction"] = blind_accuracy(x_ND, train, test, codes)
+        intervals[f"{name}, both directions"] = blind_accuracy(x_ND, both_ways(train), both_ways(test), np.tile(codes, 2))
+    table = pd.DataFrame(intervals, index=Interval._fields).T
     coin, kept = (shuffled_control(prot_ND, text_MD, test_P4, codes, flip) for flip in (True, False))
     table.loc["shuffled texts, one direction"] = coin.loc["first_direction"]
     table.loc["shuffled texts, both directions"] = coin.loc["one_way"]
@@ -138,7 +137,6 @@ def linear_cka(
     norm = lambda x, y: (np.einsum("nd,ne->de", x, y, optimize=True) ** 2).sum()
     with np.errstate(invalid="ignore"):
         return float(np.divide(norm(a, b), np.sqrt(norm(a, a) * norm(b, b))))
-
 
 def neighbour_overlap(
     a_ND,  # (N, D) unit vectors

@@ -19,7 +19,6 @@ Interval = namedtuple("Interval", "value low high")
 Interval.__doc__ = "A value with the lower and upper end of its interval."
 ABSENT = "not measured"
 
-
 def with_interval(
     value,  # a number; NaN: not measured
     low,  # lower end; NaN: no interval
@@ -29,7 +28,6 @@ def with_interval(
     "Write a value and its interval, where there is one."
     if not np.isfinite(value): return ABSENT
     return form.format(value) + (f" [{form.format(low)}, {form.format(high)}]" if np.isfinite(low) and np.isfinite(high) else "")
-
 
 def interval_cells(
     table,  # with columns value, low and high
@@ -104,7 +102,6 @@ def cluster_sums(
     "Add rows up within clusters."
     return np.stack([np.bincount(codes, column) for column in np.asarray(value_NK, float).T], 1)
 
-
 def resampled_sums(
     sum_CK: np.ndarray,  # (C, K) sums of the clusters
     n: int,  # replicates S
@@ -148,12 +145,12 @@ def bootstrap_share(
     level: float = 0.95,  # share of replicates inside
 ) -> Interval:  # value, low, high, inside [0, 1]
     "Interval of a share; a share of 0 or 1 gets the exact bound over clusters, never width zero."
-    found = bootstrap_ratio(num_N, den_N, cluster, n, seed, level)
+    interval = bootstrap_ratio(num_N, den_N, cluster, n, seed, level)
     n_clusters = len(np.unique(cluster_codes(cluster, len(num_N))))
     bound = ((1 - level) / 2) ** (1 / n_clusters)
-    if found.value == 1:
+    if interval.value == 1:
         return Interval(1.0, bound, 1.0)
-    return Interval(0.0, 0.0, 1 - bound) if found.value == 0 else found
+    return Interval(0.0, 0.0, 1 - bound) if interval.value == 0 else interval
 
 # %% ../../nbs/metrics/intervals.ipynb #c050
 def sign_flip_p(

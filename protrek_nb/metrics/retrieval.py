@@ -52,7 +52,6 @@ def expected_precision_sum(
     i_T = np.arange(t)
     return float((r / t * (b + 1 + i_T * (r - 1) / (t - 1)) / (o + 1 + i_T)).sum())
 
-
 def first_hit_chance(
     t: int,  # size of a tied group
     r: int,  # relevant members, at least 1

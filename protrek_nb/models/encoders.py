@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SMALL', 'E1_PADS', 'E1_BOUNDARY', 'E1_MASK', 'E1_FIRST_LETTER', 'ENCODERS', 'Encoder', 'LetterEncoder', 'EsmEncoder',
-           'WithNeighbours', 'small_encoder', 'UniRepEncoder', 'e1_letter', 'E1Encoder', 'load_e1', 'load_esm',
-           'encoder_of', 'load_checkpoint', 'open_encoder', 'open_residues', 'open_means']
+           'WithNeighbours', 'small_encoder', 'UniRepEncoder', 'e1_letter', 'E1Encoder', 'TextEncoder', 'load_text',
+           'load_e1', 'load_esm', 'encoder_of', 'load_checkpoint', 'open_encoder', 'open_residues', 'open_means']
 
 # %% ../../nbs/models/encoders.ipynb #c004
 import re
@@ -15,21 +15,22 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from transformers import EsmConfig, EsmForMaskedLM, EsmTokenizer, PreTrainedConfig
+from transformers import BertModel, BertTokenizer, EsmConfig, EsmForMaskedLM, EsmTokenizer, PreTrainedConfig
 from transformers.initialization import no_init_weights
 
 from ..core import find_path, project_path
 from ..data.checks import AMINO_ACIDS, letter_codes
 from ..model import ProTrek, default_device, evaluating, quiet
 from .adapt import TARGETS
+from .heads import POOLINGS
 from .kernels import speed_up
 from .published import CheckpointError, small_esm
-from .residues import read_windows, windows
+from .residues import check_proteins, check_texts, read_windows, windows
 from .store import Store, store_key, tokenizer_hash
 from .tokens import AA_VOCAB, TowerTokenizer, batch_limits, check_strings, esm_tokenizer, pad_rows, plan_batches
-from .unirep import UNIREP_SIZES, load_unirep, unirep_tokenizer
+from .unirep import UNIREP_SIZES, UniRep, load_unirep, unirep_tokenizer
 from .views import MaskRule, Tokens, query_residues
-from .weights import cache_path
+from .weights import PACKAGES, cache_path, weights_path
 
 # %% ../../nbs/models/encoders.ipynb #c010
 class Encoder(nn.Module):
@@ -37,6 +38,7 @@ class Encoder(nn.Module):
     kind = targets = ""  # sort of network; regular expression over the layers that take adapters
     longest = None       # residues that can be read at once; None: any number
     licence = None       # of the weights, where it is known
+    check = staticmethod(check_proteins) # refuses what it cannot read
     limits = property(lambda self: batch_limits(self.device), doc="Tokens in a batch, and what one more batch costs, in tokens.")
     store_dir = property(lambda self: project_path("reports", "runs", ".residues"), doc="Where its vectors are kept.")
 
@@ -188,9 +190,9 @@ class UniRepEncoder(EsmEncoder):
 
     def __init__(self,
         source:str, # "unirep-64", "unirep-256" or "unirep-1900"; with "-bf16" products are computed in 16 bits
+        model=None, # UniRep; None: the published one
     ):
-        _, size, *half = source.split("-")
-        super().__init__(load_unirep(int(size), torch.bfloat16 if half else torch.float32), unirep_tokenizer(), source)
+        super().__init__(model or load_unirep(source), unirep_tokenizer(), source)
 
     key = property(lambda self: store_key(self.model, "residues", pooling="mean, last state, last memory",
                                           tokenizer=tokenizer_hash(self.reader.tokenizer)))
@@ -245,6 +247,44 @@ class E1Encoder(Encoder):
         out = self.model(**inputs)
         return out.embeddings, out.logits
 
+# %% ../../nbs/models/encoders.ipynb #u011
+class TextEncoder(Encoder):
+    "An encoder that makes one vector of each string, such as a BERT of each text."
+    check = staticmethod(check_texts)
+
+    def __init__(self,
+        model,           # the network, such as a BertModel
+        reader,          # its TowerTokenizer
+        source,          # name by which `open_encoder` opens it
+        pooling="mean",  # one of `heads.POOLINGS`
+    ):
+        super().__init__(model, source, model.config.hidden_size)
+        self.kind, self.reader, self.pooling = reader.kind, reader, pooling
+
+    key = property(lambda self: store_key(self.model, self.kind, self.pooling, tokenizer=tokenizer_hash(self.reader.tokenizer)))
+    def rows(self, strings): raise NotImplementedError("an encoder of texts has no residues")
+
+    def summary(self, strings, piece=None):
+        ids, out_ND = self.reader(check_strings(self.kind, strings)), np.zeros((len(strings), self.width), np.float32)
+        with evaluating(self):
+            for batch in plan_batches([len(i) for i in ids], *self.limits):
+                ids_BL, mask_BL = pad_rows([ids[i] for i in batch], self.reader.pad, self.device)
+                out = self.model(input_ids=ids_BL, attention_mask=mask_BL)
+                out_ND[batch] = POOLINGS[self.pooling](out, mask_BL).float().cpu().numpy()
+        return out_ND
+
+def load_text(
+    folder:str,     # folder or hub name of a BERT
+    source=None,    # its name; None: the folder
+    licence=None,   # of the weights
+) -> TextEncoder:
+    "Load an encoder of texts."
+    with quiet(): model = BertModel.from_pretrained(folder, add_pooling_layer=False).eval()
+    reader = TowerTokenizer("text", BertTokenizer.from_pretrained(folder), min(512, model.config.max_position_embeddings))
+    out = TextEncoder(model, reader, source or folder)
+    out.licence = licence
+    return out
+
 # %% ../../nbs/models/encoders.ipynb #c047
 def load_e1(
     source:str, # hub name or folder
@@ -275,9 +315,10 @@ def encoder_of(
     model,          # ProTrek (its sequence tower is taken), EsmModel or EsmForMaskedLM
     tokenizer=None, # None: ProTrek's own, or the alphabet of the published ESM models
     source="",      # name by which `open_encoder` opens it
-) -> EsmEncoder:    # of the same weights
+) -> EsmEncoder:    # or UniRepEncoder, of the same weights
     "Make an encoder of a model that is loaded already."
     tower = getattr(model, "sequence", None)
+    if isinstance(getattr(tower, "encoder", None), UniRep): return UniRepEncoder(source, tower.encoder)
     if tower is not None: tokenizer = tokenizer or model.tokens["sequence"].tokenizer
     if getattr(getattr(model, "config", None), "model_type", None) != ("protrek" if tower is not None else "esm"):
         raise TypeError(f"{type(model).__name__}: a ProTrek model, an EsmModel or the path of a checkpoint is needed")
@@ -299,11 +340,13 @@ def load_checkpoint(
 ENCODERS = (("letters", lambda source: LetterEncoder()),  # (pattern of the names, function that opens one); the first that fits counts
             ("small", lambda source, **sizes: small_encoder(**sizes)),
             (rf"unirep-({'|'.join(map(str, UNIREP_SIZES))})(-bf16)?", UniRepEncoder),
+            ("minilm", lambda source: load_text(str(weights_path("minilm")), source, PACKAGES["minilm"].licence)),
             (r"(.*[-_])?e1([-_].*)?", load_e1),
             (".*", load_checkpoint))
 
 def open_encoder(
-    source:str,  # "letters", "small", "unirep-1900", "unirep-256", "unirep-64", or folder or hub name of an ESM, ProTrek or E1 checkpoint
+    source:str,  # "letters", "small", "unirep-1900" (or 256, 64; also with "-bf16"), "minilm" (for texts), or folder or hub name of an
+                 # ESM, ProTrek or E1 checkpoint
     device=None, # None: the GPU of this process, or the CPU
     **more,      # for "small": seed, and entries of SMALL
 ) -> Encoder:    # in evaluation mode
@@ -320,20 +363,21 @@ def open_encoder(
 def open_residues(
     encoder,        # Encoder, or its name, see `open_encoder`
     proteins:dict,  # {protein_id: sequence}
-    report=None,    # called with a line for each shard
+    say=None,       # called with a line for each shard
     store_dir=None, # folder of all encoders; None: the encoder's own
     mean=False,     # True: one vector for each protein, the encoder's summary
 ) -> Store:         # with the vectors of all these proteins
     "Open the shared store of an encoder, and compute what is missing."
     encoder = open_encoder(encoder) if isinstance(encoder, str) else encoder
-    store = Store(store_dir or encoder.store_dir, encoder.key, mean=mean, window=encoder.window, overlap=encoder.overlap)
-    store.build(proteins, encoder, report)
+    store = Store(store_dir or encoder.store_dir, encoder.key, mean=mean, window=encoder.window, overlap=encoder.overlap,
+                  check=encoder.check)
+    store.build(proteins, encoder, say)
     return store
 
 def open_means(
     encoder,        # Encoder, or its name, see `open_encoder`
     proteins:dict,  # {protein_id: sequence}
-    **more,         # report, store_dir: see `open_residues`
+    **more,         # say, store_dir: see `open_residues`
 ) -> Store:         # with one vector for each protein
     "Open the shared store of an encoder's summaries, and compute what is missing."
     return open_residues(encoder, proteins, mean=True, **more)

@@ -41,7 +41,8 @@ def tokenizer_hash(
     return sha256_text(json.dumps(parts, sort_keys=True))
 
 # %% ../../nbs/models/store.ipynb #c017
-_PASSING = ("transformers_version", "_name_or_path", "architectures", "dtype", "torch_dtype")  # saving and loading change these
+_PASSING = ("transformers_version", "_name_or_path", "architectures", "dtype", "torch_dtype",
+            "half")  # saving and loading change these, or the hash of the weights holds them already
 
 def _lasting(values):
     "Leave out, at every level, what saving and loading change."
@@ -138,6 +139,7 @@ class Store:
         window=1024,              # residues that the encoder sees at once
         overlap=256,              # residues that neighbouring windows share
         shard_residues=65_536,    # residues encoded and written at a time; a kill loses at most these
+        check=check_proteins,     # function that refuses a {id: string} that cannot be stored; `check_texts` for texts
     ):
         dtype = dtype or ("float32" if mean else "float16")
         if not isinstance(key, str) or not key:
@@ -147,7 +149,7 @@ class Store:
         windows(1, window, overlap)
         self.about = dict(key=key, window=str(window), overlap=str(overlap)) | (dict(pooling="mean") if mean else {})
         self.mean, self.dtype = mean, np.dtype(dtype).newbyteorder("<")
-        self.window, self.overlap, self.shard_residues = window, overlap, shard_residues
+        self.window, self.overlap, self.shard_residues, self.check = window, overlap, shard_residues, check
         self.dir = Path(store_dir)/sha256_text(json.dumps([self.about, dtype]))[:32]
         self.shards, self.problems, self.width = [], {}, None  # (path, bytes) of each shard; file name -> sentence; D, once known
         self.lengths = {}  # protein id -> residues
@@ -187,7 +189,7 @@ class Store:
         proteins,   # {protein_id: sequence}
     ):
         "Say which sequence an id stands for; ValueError if it stands for another one already."
-        digest_of = {name: sys.intern(sequence_digest(s)) for name, s in check_proteins(proteins).items()}
+        digest_of = {name: sys.intern(sequence_digest(s)) for name, s in self.check(proteins).items()}
         changed = [name for name, d in digest_of.items() if self._digest.get(name, d) != d]
         if changed:
             raise ValueError(f"{len(changed):,} protein id(s) stand for another sequence already, the first is {changed[0]}: give them "
@@ -255,7 +257,7 @@ def build(
     proteins,      # {protein_id: sequence}
     encode,        # function of a list of strings that gives a (len, D) array for each; called for what is missing only; one vector for
                    # each protein is its `summary(strings)`, an array (N, S), or else the mean of the rows
-    report=None,   # function of one line, called after each shard
+    say=None,      # function of one line, called after each shard
 ) -> int:          # number of sequences that were encoded
     "Encode and store the proteins that are missing; ValueError if an id stands for another sequence already."
     self.add(proteins)
@@ -277,7 +279,7 @@ def build(
         done += len(group)
         read += sum(map(len, strings))
         left = (time.monotonic() - start) * (total - read) / read
-        if report: report(f"residues: {done:,} of {len(todo):,} sequences stored" + f", {left / 60:.0f} min left" * (left > 60))
+        if say: say(f"residues: {done:,} of {len(todo):,} sequences stored" + f", {left / 60:.0f} min left" * (left > 60))
     return len(todo)
 
 @patch_to(Store)

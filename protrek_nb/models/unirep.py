@@ -7,6 +7,7 @@ __all__ = ['UNIREP_VOCAB', 'UNIREP_SIZES', 'unirep_tokenizer', 'MultiplicativeLS
            'load_unirep', 'next_residue_loss']
 
 # %% ../../nbs/models/unirep.ipynb #c003
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,9 +58,10 @@ class UniRepConfig(PreTrainedConfig):
     "The sizes of a UniRep."
     model_type = "unirep"
 
-    def __init__(self, hidden_size=1900, num_hidden_layers=1, embedding_size=10, vocab_size=len(UNIREP_VOCAB), pad_token_id=0, **more):
+    def __init__(self, hidden_size=1900, num_hidden_layers=1, embedding_size=10, vocab_size=len(UNIREP_VOCAB), pad_token_id=0,
+                 half=False, **more):  # half: weights and products in 16 bits, state and memory in 32
         self.hidden_size, self.num_hidden_layers, self.embedding_size = hidden_size, num_hidden_layers, embedding_size
-        self.vocab_size = vocab_size
+        self.vocab_size, self.half = vocab_size, half
         super().__init__(pad_token_id=pad_token_id, **more)
 
 @dataclass
@@ -79,6 +81,7 @@ class UniRep(PreTrainedModel):
         self.layers = nn.ModuleList(MultiplicativeLSTM(size if k else config.embedding_size, size) for k in range(config.num_hidden_layers))
         self.next = nn.Linear(size, config.vocab_size - 1)
         self.post_init()
+        if config.half: self.to(torch.bfloat16)
 
     def get_input_embeddings(self): return self.embedding
 
@@ -105,14 +108,17 @@ class UniRep(PreTrainedModel):
 UNIREP_SIZES = (64, 256, 1900)
 
 def load_unirep(
-    size:int,               # 64, 256 or 1900 units
-    dtype=torch.float32,    # of the weights; in torch.bfloat16 states and memory stay in 32 bits
-) -> UniRep:                # in evaluation mode
+    source:str, # "unirep-64", "unirep-256" or "unirep-1900"; with "-bf16", weights and products are in 16 bits
+) -> UniRep:    # in evaluation mode
     "Load published weights; FileNotFoundError says how to fetch them."
-    if size not in UNIREP_SIZES: raise ValueError(f"there is no UniRep of {size} units: {', '.join(map(str, UNIREP_SIZES))} are published")
+    named = re.fullmatch(r"unirep-(\d+)(-bf16)?", source)
+    if not named or int(named[1]) not in UNIREP_SIZES:
+        raise ValueError(f"there is no {source!r}: unirep-64, unirep-256 and unirep-1900 are published, each also with -bf16")
+    size = int(named[1])
     path = weights_path("unirep")/f"{size}_weights"/"model_weights.npz"
     with np.load(path, allow_pickle=False) as file: given = {name: torch.from_numpy(file[name]) for name in file.files}
-    model = UniRep(UniRepConfig(hidden_size=size, num_hidden_layers=sum(name.endswith(".b") for name in given) - ("dense.b" in given)))
+    layers = sum(name.startswith("mlstm.") and name.endswith(".b") for name in given)
+    model = UniRep(UniRepConfig(hidden_size=size, num_hidden_layers=layers, half=bool(named[2])))
     weights = {"embedding.weight": given["embedding"], "next.weight": given["dense.w"].T, "next.bias": given["dense.b"]}
     for k in range(model.config.num_hidden_layers):
         for name in ("wx", "wmx", "wh", "wmh"):
@@ -120,7 +126,7 @@ def load_unirep(
             weights[f"layers.{k}.{name}.weight"] = (g_O * v_IO / v_IO.norm(dim=0)).T
         weights[f"layers.{k}.wx.bias"] = given[f"mlstm.{k}.b"]
     model.load_state_dict(weights)
-    return model.to(dtype).eval()
+    return model.eval()
 
 # %% ../../nbs/models/unirep.ipynb #c021
 def next_residue_loss(

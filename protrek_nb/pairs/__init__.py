@@ -40,8 +40,8 @@ def data_recipe(
     data:str, # as in PairRun
 ) -> dict:    # field of PairRun -> value
     "Give the parameters with which a data set's reported numbers were made; a path is treated as the toy isolates are."
-    common = dict(learning_rate=0.003, batch_size=64, max_identity=0.5, split="cluster", encoder="letters", head="attention", kinds="concat",
-                  components=0, dropout=0.0)
+    common = dict(learning_rate=0.003, batch_size=64, max_identity=0.5, split="cluster", encoder="letters", head="attention",
+                  kinds="concat", components=0, dropout=0.0)
     vectors = dict(head="mlp", kinds="concat,difference,product", learning_rate=1e-3, dropout=0.2)
     towers = dict(head="towers", kinds="product,difference", components=300, learning_rate=2e-3, dropout=0.3, batch_size=2048)
     own = dict(swine=dict(vectors, max_identity=0.99), pipr=dict(vectors, max_identity=0.4), dscript=dict(vectors, max_identity=0.4),
@@ -115,7 +115,7 @@ def pair_paths(
     raise FileNotFoundError(f"data = {data!r} needs the folder of real tables: set PROTREK_NB_DATA to it, or use data='toy'")
 
 @patch_to(PairRun)
-def read(self): # pair table in canonical order; .attrs["report"]
+def read(self): # pair table in canonical order; .attrs["counts"]
     "Read ready pairs, or make them from isolates."
     paths = pair_paths(self.data)
     if self.data == "bernett": pairs = read_parts(dict(zip(components.SPLITS, zip(paths[::2], paths[1::2]))))
@@ -189,7 +189,7 @@ def prepare(self, inputs, say=print): # Prepared
 @patch_to(PairRun)
 def notes(self, inputs, prepared): # how pairs were made and split
     "Give pairs.json."
-    return {"pairs.json": dict(made=inputs.attrs.get("report"), split=prepared.table.attrs.get("split"))}
+    return {"pairs.json": dict(made=inputs.attrs.get("counts"), split=prepared.table.attrs.get("split"))}
 
 # %% ../../nbs/09_pairs.ipynb #c025
 @patch_to(PairRun)
@@ -212,8 +212,9 @@ def measure_pairs(
     seed:int,           # of the controls
     replicates:int=200, # of the bootstrap
 ) -> dict:              # test: every metric; judged, audit, matching: records
-    """Measure the test split: `judged` has head and controls with intervals, `gains` what the head has more than each control, `audit` asks what could have leaked where a clean split
-    gave much, `matching` counts errors by the metadata that agree, where there are any."""
+    """Measure the test split: `judged` has head and controls with intervals, `gains` what the head has more than each control,
+    `audit` asks what could have leaked where a clean split gave much, `matching` counts errors by the metadata
+    that agree, where there are any."""
     at = (prepared.table["split"] == "test").to_numpy()
     scores = pd.concat([pd.DataFrame(dict(head=prob_N), index=prepared.table.index), control_scores(prepared.table, seed)], axis=1)
     judged = judge_scores(prepared.table, scores, replicates=replicates)
@@ -285,7 +286,7 @@ class PairPredictor(Predictor):
 
 def score_pairs(
     run_dir,            # folder of a finished run
-    pairs,              # a_seq, b_seq, and a_segment, b_segment where training had them, no other column matters; or isolates; table or path
+    pairs,              # a_seq, b_seq, and a_segment, b_segment where training had them, or isolates; a table or the path of one
 ) -> np.ndarray:        # (N,) probability that the two belong together, row by row
     "Score pairs with a trained head; ValueError where a segment is missing that training had, or training had not."
     return load(run_dir).predict(pairs).pred_prob.to_numpy()

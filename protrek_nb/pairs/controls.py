@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CONTROLS', 'OFTEN', 'has_sides', 'word_columns', 'boosted', 'matching', 'neighbour_margin', 'protein_columns',
-           'both_alone', 'check_split', 'control_scores', 'draw_pairs', 'judge_scores', 'auc_gains',
-           'controls_by_split', 'by_matching', 'nearness', 'own_part', 'leak_audit']
+           'both_alone', 'check_split', 'control_scores', 'draw_pairs', 'judge_scores', 'auc_gains', 'by_matching',
+           'nearness', 'own_part', 'leak_audit']
 
 # %% ../../nbs/pairs/controls.ipynb #c003
 import numpy as np
@@ -189,7 +189,8 @@ def draw_pairs(
 
 def _areas(y_N, score_N, draw_nN):
     "Compute the ROC area of each replicate, few at a time."
-    return np.concatenate([ranking_areas(y_N, score_N, part_nN)[0] for part_nN in np.array_split(draw_nN, max(1, draw_nN.size // 2_000_000))])
+    parts = np.array_split(draw_nN, max(1, draw_nN.size // 2_000_000))
+    return np.concatenate([ranking_areas(y_N, score_N, part_nN)[0] for part_nN in parts])
 
 def _over_components(y_N, score_N, limits, cluster_N, replicates):
     "Measure what `judge_scores` measures, with intervals from redrawn components."
@@ -224,11 +225,11 @@ def judge_scores(
     for model in scores:
         score_N = scores[model].to_numpy()
         limits = {m: best_threshold(pairs.label[valid], score_N[valid], m) if pairs.label[valid].any() else 0.5 for m in ("f1", "accuracy")}
-        if cluster is None: found = _over_proteins(y_N, score_N[at], limits, draw_nN)
-        else: found = _over_components(y_N, score_N[at], limits, cluster, replicates)
-        if few: found = {metric: Interval(interval.value, np.nan, np.nan) for metric, interval in found.items()}
+        if cluster is None: intervals = _over_proteins(y_N, score_N[at], limits, draw_nN)
+        else: intervals = _over_components(y_N, score_N[at], limits, cluster, replicates)
+        if few: intervals = {metric: Interval(interval.value, np.nan, np.nan) for metric, interval in intervals.items()}
         rows += [dict(model=model, metric=metric, **interval._asdict(), threshold=limits.get(metric, np.nan), n=int(at.sum()))
-                 for metric, interval in found.items()]
+                 for metric, interval in intervals.items()]
     return pd.DataFrame(rows)
 
 # %% ../../nbs/pairs/controls.ipynb #c036b
@@ -249,19 +250,6 @@ def auc_gains(
         value, replicate_n = (mine - its for mine, its in zip(found[model], found[name]))
         rows.append(dict(control=name, **percentile_interval(value, [] if few else replicate_n)._asdict()))
     return pd.DataFrame(rows)
-
-# %% ../../nbs/pairs/controls.ipynb #c041
-def controls_by_split(
-    tables:dict,       # name -> pair table with `split`
-    seed:int=0,        # of the boosted trees
-    split:str="test",  # rows to judge
-) -> pd.DataFrame:     # AUC: one row for each table, one column for each control
-    "Compute the AUC of each control on several tables."
-    rows = {}
-    for name, pairs in tables.items():
-        scores, at = control_scores(pairs, seed), (pairs["split"] == split).to_numpy()
-        rows[name] = {c: float(ranking_areas(pairs.label[at], scores[c][at])[0][0]) for c in scores}
-    return pd.DataFrame(rows).T
 
 # %% ../../nbs/pairs/controls.ipynb #c046
 def by_matching(

@@ -39,18 +39,18 @@ def _of_proteins(isolates, cells):
 
 def _protein_rows(rows):
     "List (row, isolate, segment, sequence, metadata) of a table in either form, the names of the metadata, and those of columns left out."
-    found, columns, names = match_columns(rows.names, ISOLATE_COLUMNS), rows.columns, rows.names
-    at, long = found["isolate_id"], found["segment"] is not None and found["sequence"] is not None
+    matched, columns, names = match_columns(rows.names, ISOLATE_COLUMNS), rows.columns, rows.names
+    at, long = matched["isolate_id"], matched["segment"] is not None and matched["sequence"] is not None
     if at is None: raise ValueError(f"{rows.file}: no column for the isolate. Columns found: {', '.join(names)}. "
                                     f"Known names: {ISOLATE_COLUMNS['isolate_id'].replace(' ', ', ')}")
     wide = [] if long else [p for p, cells in enumerate(columns) if p != at and _is_protein_column(cells)]
     if not long and len(wide) < 2:
         raise ValueError(f"{rows.file}: give columns `segment` and `sequence`, or a column of proteins for each of at least two segments. "
                          f"Columns found: {', '.join(names)}")
-    others = [p for p in range(len(names)) if p not in ({*found.values()} if long else {at, *wide})]
+    others = [p for p in range(len(names)) if p not in ({*matched.values()} if long else {at, *wide})]
     meta = [p for p in others if names[p] not in TAKEN and not (long and _of_proteins(columns[at], columns[p]))]
     facts = list(zip(*(columns[p] for p in meta))) if meta else [()] * len(rows.row)
-    parts = [(columns[found["segment"]], found["sequence"])] if long else [([names[p]] * len(rows.row), p) for p in wide]
+    parts = [(columns[matched["segment"]], matched["sequence"])] if long else [([names[p]] * len(rows.row), p) for p in wide]
     listed = [(int(n), columns[at][i], segments[i], columns[p][i], facts[i]) for i, n in enumerate(rows.row) for segments, p in parts]
     return listed, [names[p] for p in meta], [names[p] for p in others if p not in meta]
 
@@ -223,19 +223,19 @@ def make_pairs(
     match_metadata=(),              # metadata in which the two sides of a negative agree
     block_cooccurrence:bool=True,   # refuse negatives that occur together in some isolate; False: one pair may have two labels
     seed:int=0,                     # of the draws
-) -> pd.DataFrame:                  # label, copies, and of both sides a_id, a_seq, a_isolate, a_segment, a_<name>; .attrs["report"]
+) -> pd.DataFrame:                  # label, copies, and of both sides a_id, a_seq, a_isolate, a_segment, a_<name>; .attrs["counts"]
     "Make positives and negatives from isolates; ValueError where there can be none."
     if not ratio > 0: raise ValueError(f"ratio={ratio}: the number of negatives for each positive, above 0")
     match, rng = [match_metadata] if isinstance(match_metadata, str) else list(match_metadata), np.random.default_rng(seed)
-    found, counts = positive_pairs(check_isolates(isolates))
-    there = metadata_names(found)
+    positives, counts = positive_pairs(check_isolates(isolates))
+    there = metadata_names(positives)
     if unknown := [m for m in match if m not in there]:
         raise ValueError(f"match_metadata={match_metadata!r}: no metadata called {unknown[0]!r}; there are: {', '.join(there) or 'none'}")
-    n = found.a_isolate.nunique()
+    n = positives.a_isolate.nunique()
     if n < 2: raise ValueError(f"{n} isolate(s) with two segments: negatives need two at least")
-    together = {pair_key(a, b) for a, b in zip(found.a_id, found.b_id)}
-    ends, wanted = Ends(found, found, match, together if block_cooccurrence else frozenset()), round(ratio * len(found))
-    tied, whole = [], len(found)
+    together = {pair_key(a, b) for a, b in zip(positives.a_id, positives.b_id)}
+    ends, wanted = Ends(positives, positives, match, together if block_cooccurrence else frozenset()), round(ratio * len(positives))
+    tied, whole = [], len(positives)
     for size in [whole] * (wanted // whole) + [wanted % whole] * (wanted % whole > 0): # all ends once in each round, a part in the last
         rows = rng.permutation(whole)[:size]
         tied += tie_ends(ends, rng, rows, rows)
@@ -243,10 +243,10 @@ def make_pairs(
         advice = f". Match less metadata than {match}" if match else ""
         raise ValueError(f"no negative could be drawn; refused: {dict(ends.refused)}{advice}")
     negatives = tied_pairs(ends, tied)
-    out = pd.concat([found, negatives[found.columns]], ignore_index=True)
+    out = pd.concat([positives, negatives[positives.columns]], ignore_index=True)
     used = {*negatives.a_id, *negatives.b_id}
-    out.attrs["report"] = dict(**counts, wanted=wanted, negatives=len(negatives), refused=dict(ends.refused),
-                               uncovered=len({*found.a_id, *found.b_id} - used),
+    out.attrs["counts"] = dict(**counts, wanted=wanted, negatives=len(negatives), refused=dict(ends.refused),
+                               uncovered=len({*positives.a_id, *positives.b_id} - used),
                                two_labels=sum(pair_key(a, b) in together for a, b in zip(negatives.a_id, negatives.b_id)))
     return out
 
@@ -269,16 +269,16 @@ def ready_pairs(
     rows,           # (line number, [id, id, label]) in order
     sequences:dict, # id -> sequence
     file:str,       # name of the pair file, for messages
-) -> pd.DataFrame:  # pair table with a_protein, b_protein; isolates and segments are empty; .attrs["rejected"], .attrs["report"]
+) -> pd.DataFrame:  # pair table with a_protein, b_protein; isolates and segments are empty; .attrs["rejected"], .attrs["counts"]
     "Make a pair table of ready pairs; what is wrong is set aside."
-    found, rejected, clean = {}, Rejected(file), {}
+    pairs, rejected, clean = {}, Rejected(file), {}
     for line, row in rows:
         column, reason, key, label = _ready_row(row, sequences, clean)
         if reason: rejected.add(line, column, " ".join(row), reason); continue
-        one = found.setdefault((key[0][0], key[1][0]), dict(key=key, lines=[], labels=set()))
+        one = pairs.setdefault((key[0][0], key[1][0]), dict(key=key, lines=[], labels=set()))
         one["lines"].append(line); one["labels"].add(label)
-    kept = [f for f in found.values() if len(f["labels"]) == 1]
-    for one in (f for f in found.values() if len(f["labels"]) == 2):
+    kept = [f for f in pairs.values() if len(f["labels"]) == 1]
+    for one in (f for f in pairs.values() if len(f["labels"]) == 2):
         for line in one["lines"]: rejected.add(line, "label", " ".join(k[2] for k in one["key"]), "the same pair with both labels")
     if not kept: raise ValueError(f"{file}: no usable pair; the first reasons: {[r['reason'] for r in rejected[:3]]}")
     out = pd.DataFrame([dict({f"{side}_{k}": v for side, s in zip("ab", f["key"]) for k, v in zip(("id", "seq", "protein"), s)},
@@ -286,7 +286,7 @@ def ready_pairs(
     out = out.assign(**dict.fromkeys(("a_isolate", "b_isolate", "a_segment", "b_segment"), ""))[_ready_columns]
     reasons = Counter("unknown id" if r["reason"].startswith("no sequence for") else r["reason"] for r in rejected)
     counts = dict(positives=int(out.label.sum()), negatives=int((out.label == 0).sum()), repeated=int((out.copies - 1).sum()))
-    out.attrs = dict(rejected=rejected, report=dict(**counts, rejected=dict(reasons)))
+    out.attrs = dict(rejected=rejected, counts=dict(**counts, rejected=dict(reasons)))
     return out
 
 # %% ../../nbs/pairs/isolates.ipynb #c059
@@ -318,11 +318,12 @@ def read_parts(
     "Read pairs that were published with their split."
     parts = {split: read_pipr(*paths) for split, paths in files.items()}
     out = pd.concat([table.assign(split=split) for split, table in parts.items()], ignore_index=True)
-    reports = {split: table.attrs["report"] for split, table in parts.items()}
-    counts = {name: sum(r[name] for r in reports.values()) for name in ("positives", "negatives", "repeated")}
-    rejected = sum((Counter(r["rejected"]) for r in reports.values()), Counter())
-    bad = Rejected(", ".join(t.attrs["rejected"].file for t in parts.values()), sum((list(t.attrs["rejected"]) for t in parts.values()), []))
-    out.attrs = dict(rejected=bad, report=dict(**counts, rejected=dict(rejected)))
+    counted = {split: table.attrs["counts"] for split, table in parts.items()}
+    counts = {name: sum(r[name] for r in counted.values()) for name in ("positives", "negatives", "repeated")}
+    rejected = sum((Counter(r["rejected"]) for r in counted.values()), Counter())
+    bad = [table.attrs["rejected"] for table in parts.values()]
+    bad = Rejected(", ".join(b.file for b in bad), sum(map(list, bad), []))
+    out.attrs = dict(rejected=bad, counts=dict(**counts, rejected=dict(rejected)))
     return out
 
 # %% ../../nbs/pairs/isolates.ipynb #c060e

@@ -154,7 +154,8 @@ def split_pairs(
 def _as_published(pairs):
     "Keep the split of the table."
     need_columns(pairs, ["split"], "pair table")
-    if bad := sorted(set(pairs["split"]) - set(SPLITS)): raise ValueError(f"by='published': split {bad[0]!r} is not known: {', '.join(SPLITS)}")
+    if bad := sorted(set(pairs["split"]) - set(SPLITS)):
+        raise ValueError(f"by='published': split {bad[0]!r} is not known: {', '.join(SPLITS)}")
     return pairs.drop(columns="component", errors="ignore")
 
 def _random(n, fractions, seed):
@@ -167,7 +168,8 @@ def _along(pairs, by, max_identity, fractions, seed, note):
     "Split along isolates, dates or components."
     component = None
     if by in ("sequence", "cluster"):
-        split_of, component, (note["largest_component"], note["largest_after_cuts"]) = _by_components(pairs, by, max_identity, fractions, seed)
+        split_of, component, largest = _by_components(pairs, by, max_identity, fractions, seed)
+        note |= dict(zip(("largest_component", "largest_after_cuts"), largest))
         homes = _homes(pairs, split_of, "seq")
     else: homes = _homes(pairs, _by_time(pairs, fractions) if by == "time" else _by_isolate(pairs, fractions, seed), "isolate")
     kept, positive = (homes[0] == homes[1]) & (homes[0] >= 0), (pairs.label == 1).to_numpy()

@@ -210,10 +210,9 @@ def write_training(
     prob_N,               # probability of each of its rows
     threshold:float,      # pairs at or above it are called positive
 ):
-    "Write training_history.csv, loss.png, f1.png, learning_curves.png, test_predicted.csv and predictions.parquet."
-    write_table(run_dir.path / "training_history.csv", history)
+    "Draw loss.png, f1.png and learning_curves.png, and write predictions.parquet."
     for name, columns in dict(loss=("loss",), f1=("f1",), learning_curves=("loss", "f1", "auc")).items():
         with atomic_path(run_dir.path / f"{name}.png") as temp: plot_learning(history, columns).savefig(temp)
     predicted = test.drop(columns=["a_seq", "b_seq"], errors="ignore")
     predicted = predicted.assign(pred_prob=prob_N, pred_label=(np.asarray(prob_N) >= threshold).astype(int))
-    for path in (run_dir.path / "test_predicted.csv", run_dir.predictions_path): write_table(path, predicted)
+    write_table(run_dir.predictions_path, predicted)

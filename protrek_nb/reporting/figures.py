@@ -22,7 +22,6 @@ STYLE = {"font.size": 10, "axes.titlesize": 10, "axes.titleweight": "bold", "axe
          "axes.spines.right": False, "axes.edgecolor": "0.4", "xtick.color": "0.25", "ytick.color": "0.25", "axes.labelcolor": "0.15",
          "legend.frameon": False, "legend.fontsize": 9, "text.parse_math": False, "axes.unicode_minus": True}
 
-
 def styled(
     draw,  # function that returns a figure
 ):         # the same function, drawing in our style
@@ -32,7 +31,6 @@ def styled(
         import matplotlib
         with matplotlib.rc_context(STYLE): return draw(*args, **kwargs)
     return inside
-
 
 def new_figure(
     width: float, height: float,  # inches
@@ -44,7 +42,6 @@ def new_figure(
     figure = Figure(figsize=(width, height), dpi=80, layout="constrained")
     figure.suptitle(textwrap.fill(title, int(width * 10)), x=0.012, ha="left", fontsize=12, fontweight="bold")
     return figure, figure.subplots(**layout)
-
 
 def legend_below(
     figure,      # gets the legend
@@ -63,7 +60,6 @@ PALETTE |= dict.fromkeys(("reference", "k-mer neighbour", "1-nearest neighbour",
 PALETTE |= {"system + frequency": "#56b4e9", "text only": "#4d4d4d", "k-mer neighbour + frequency": "#e69f00", "k-mer by text": "#cc79a7",
             "ancestors shown": "#009e73"}
 SPARE = ("#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#6a3d9a", "#4d4d4d")
-
 
 def model_colours(
     models,  # names; the whole name decides, or else its first word: "base", "balanced", "reference (10 epochs)"
@@ -85,7 +81,6 @@ def percent(
     if value is None or not np.isfinite(value): return "not measured"
     return f"{100 * value:.{max(digits, 1) if 0 < value < 0.01 or 0.99 <= value < 1 else digits}f} %"
 
-
 def change_word(
     low,     # lower end of the interval of a difference
     high,    # upper end
@@ -105,7 +100,6 @@ def whiskers(axis, at, rows, colour="0.15", width=1.2):
     reach_2N = np.maximum([value_N - ends_2N[0], ends_2N[1] - value_N], 0)
     axis.errorbar(np.asarray(at)[has], value_N[has], yerr=reach_2N[:, has], fmt="none", ecolor=colour, elinewidth=width, capsize=3)
 
-
 def _draw_bars(axis, at, rows, width, write, look):
     "Draw one model's bars, with the number above each where there is room."
     axis.bar(at, rows["value"], 0.9 * width, **look)
@@ -113,7 +107,6 @@ def _draw_bars(axis, at, rows, width, write, look):
     for x, value, top in zip(at, rows["value"], rows["high"].fillna(rows["value"])) if write else ():
         box = dict(facecolor="white", edgecolor="none", pad=0.4)
         if np.isfinite(value): axis.text(x, top + 0.015, write(value), ha="center", fontsize=9, bbox=box, zorder=4)
-
 
 def _finish_places(axis, firsts, level, letters):
     "Draw the level of guessing at each place, and name the places in lines of so many letters."
@@ -126,7 +119,6 @@ def _finish_places(axis, firsts, level, letters):
 
 # %% ../../nbs/reporting/figures.ipynb #c022
 ROOM = dict(bars=1.7, points=1.2, lines=0.75)  # inches for each place
-
 
 @styled
 def plot_metrics(
@@ -206,7 +198,6 @@ def roc_area(pairs: pd.DataFrame) -> float:  # 0.5 when own and twin's scores ar
 # %% ../../nbs/reporting/figures.ipynb #c040
 MEASURES = dict(one_way=("twins, one text", "-"), group=("twins, both texts", "--"), general_r1=("general retrieval, R@1", ":"))
 
-
 @styled
 def plot_history(
     histories: dict,     # run -> history table: epoch, train_loss (or loss), valid_loss, and the measures (what is there is drawn)
@@ -255,7 +246,6 @@ def _draw_run(above, below, table, colour, measures):
 
 # %% ../../nbs/reporting/figures.ipynb #c047
 RING = dict(marker="o", ls="", ms=12, mfc="none", mec="#c00000", mew=1.8)
-
 
 @styled
 def plot_controls(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BASE_KEYS', 'NAMES', 'LEAKS', 'label_runs', 'long_metrics', 'run_gains', 'seed_gains', 'judged_gains', 'all_gains',
            'summarise', 'gain_sentence', 'headline', 'Findings', 'gather', 'compare_words', 'answers', 'answer_words',
-           'answer_title', 'violations', 'certificate_words']
+           'answer_title', 'certificate_words']
 
 # %% ../../nbs/reporting/findings.ipynb #c003
 from dataclasses import dataclass
@@ -21,7 +21,6 @@ from .folders import METRICS, SYSTEMS, FinishedRun, measured_rows, read_run
 
 # %% ../../nbs/reporting/findings.ipynb #c009
 BASE_KEYS = ("data", "base", "text_difference", "max_identity", "max_residues")  # parameters that decide what a base model scores
-
 
 def label_runs(
     runs: list,  # `FinishedRun`s of one system; their labels are set
@@ -54,7 +53,6 @@ NAMES = {
     for label, target in dict(component="own family", text="own text").items()
     for score, words in dict(hit_at_1="first hit right", recall_at_10="recall at 10", mrr="MRR", map="MAP").items()}
 
-
 def long_metrics(
     runs: list,      # `FinishedRun`s of one system
 ) -> pd.DataFrame:   # run, seed, model, split, metric, value, low, high, n, clusters; but for twins also name, measure, unit, chance, own
@@ -69,7 +67,6 @@ def long_metrics(
     for c in ("value", "low", "high", "n", "clusters"): table[c] = pd.to_numeric(table[c]).astype(float)
     return table.reset_index(drop=True)
 
-
 def _twin_metrics(run):
     "Stack the metrics of one run on twins."
     kinds = {kind: pd.DataFrame(run.metrics.get(kind, [])) for kind in ("twins", "easy")}
@@ -82,7 +79,6 @@ def _twin_metrics(run):
     columns = ["model", "metric", "value", "low", "high", "n", "clusters"]
     return table.reindex(columns=columns).replace({"model": dict(base=run.base_label, tuned=run.label)})
 
-
 def _judged_rows(run):
     "Read the records of one run of another system; none is no error."
     records = run.metrics.get(SYSTEMS[run.system].records) or []
@@ -91,7 +87,7 @@ def _judged_rows(run):
 
 def _judged_metrics(run):
     "Stack the records of one run of another system; differences between models are no model."
-    table, system = _judged_rows(run).query("model != 'difference'"), SYSTEMS[run.system]
+    table, system = _judged_rows(run).loc[lambda t: ~t["model"].astype(str).str.startswith("difference")], SYSTEMS[run.system]
     named = dict(measure=table["metric"], metric=table["name"] + ": " + table["metric"], own=table["model"].isin(system.models))
     return table.assign(**named, clusters=np.nan, note=run.note)
 
@@ -124,18 +120,16 @@ def seed_gains(
             for metric, t in wide.groupby("metric", sort=False)]
     return pd.DataFrame(rows)[["metric", "before", "after", "difference", "low", "high", "p", "seeds"]]
 
-
 def judged_gains(
     runs: list,      # `FinishedRun`s that differ in their seed alone
 ) -> pd.DataFrame:   # metric, difference, low, high, seeds: of the trained model against the one that the runs compared it with
     "Collect the differences that runs recorded; of several seeds their mean with a t interval."
     table = pd.concat([_judged_rows(run) for run in runs]).query("model == 'difference'")
-    found = []
+    rows = []
     for (name, metric), part in table.groupby(["name", "metric"], sort=False):
         value, low, high = seed_interval(part["value"]) if len(part) > 1 else part[["value", "low", "high"]].iloc[0]
-        found.append(dict(metric=f"{name}: {metric}", difference=value, low=low, high=high, seeds=len(part)))
-    return pd.DataFrame(found, columns=["metric", "before", "after", "difference", "low", "high", "p", "seeds"])
-
+        rows.append(dict(metric=f"{name}: {metric}", difference=value, low=low, high=high, seeds=len(part)))
+    return pd.DataFrame(rows, columns=["metric", "before", "after", "difference", "low", "high", "p", "seeds"])
 
 def all_gains(
     runs: list,         # `FinishedRun`s, labelled
@@ -144,9 +138,9 @@ def all_gains(
     "Compare each tuned model with its base: over pairs for a single run, over seeds for several."
     parts = []
     for label, same in pd.Series(runs, index=[run.label for run in runs]).groupby(level=0, sort=False):
-        if same.iloc[0].system != "twins": found = judged_gains(same.tolist())
-        else: found = run_gains(same.iloc[0]).assign(seeds=1) if len(same) == 1 else seed_gains(long, label, same.iloc[0].base_label)
-        parts.append(found.assign(model=label))
+        if same.iloc[0].system != "twins": rows = judged_gains(same.tolist())
+        else: rows = run_gains(same.iloc[0]).assign(seeds=1) if len(same) == 1 else seed_gains(long, label, same.iloc[0].base_label)
+        parts.append(rows.assign(model=label))
     return pd.concat(parts, ignore_index=True)
 
 # %% ../../nbs/reporting/findings.ipynb #c038
@@ -166,7 +160,6 @@ def summarise(
 # %% ../../nbs/reporting/findings.ipynb #c046
 _changed = lambda gain: change_word(gain["low"], gain["high"], gain["p"])
 
-
 def gain_sentence(
     gain: pd.Series,  # before, after, difference, low, high, p
     what: str,        # what is measured, such as "twin pairs"
@@ -176,7 +169,6 @@ def gain_sentence(
     interval = f", {'t' if over else '95 %'} interval{over} {points(gain['low'])} to {points(gain['high'])}, p = {gain['p']:.2g}"
     return (f"{what}: {percent(gain['before'], 1)} before, {percent(gain['after'], 1)} after training. The share {_changed(gain)} "
             f"({points(gain['difference'])} points{interval if np.isfinite(gain['low']) else ', one run without interval'}).")
-
 
 def headline(
     gains: pd.DataFrame,  # of one model, from `all_gains`
@@ -227,7 +219,6 @@ class Findings:
         rows = self.gains[(self.gains["model"] == label) & (self.gains["metric"] == metric)]
         return rows.iloc[0] if len(rows) else None
 
-
 def gather(
     run_dirs,      # one run folder or several of one system: paths, or names under reports/runs
 ) -> Findings:
@@ -259,41 +250,38 @@ def compare_words(
     if own.high < rival.low: return "It is below it, and the intervals do not overlap."
     return "The intervals overlap, so the two are not clearly different."
 
-
 def answers(
-    found,   # `Findings` of a system other than twins
+    findings, # `Findings` of a system other than twins
 ) -> list:   # (metric, row of the trained model, row of the best rival or None)
     "Set each trained model beside its best rival, in the main metric, for each question."
-    long, own, main = found.long, found.long["own"].astype(bool), SYSTEMS[found.system].main
-    rows, asked = found.summary.set_index(["metric", "model"], drop=False), long[own & (long["measure"] == main)]
-    rivals = found.summary[~found.summary["model"].isin(long[own]["model"])].dropna(subset=["value"])
+    long, own, main = findings.long, findings.long["own"].astype(bool), SYSTEMS[findings.system].main
+    rows, asked = findings.summary.set_index(["metric", "model"], drop=False), long[own & (long["measure"] == main)]
+    rivals = findings.summary[~findings.summary["model"].isin(long[own]["model"])].dropna(subset=["value"])
     best = {metric: part.loc[part["value"].idxmax()] for metric, part in rivals.groupby("metric")}
     return [(r.metric, rows.loc[(r.metric, r.model)], best.get(r.metric)) for r in asked.drop_duplicates(["metric", "model"]).itertuples()]
 
-
 def answer_words(
-    found,   # `Findings` of a system other than twins
+    findings, # `Findings` of a system other than twins
 ) -> list:   # a sentence or two for each question
     "Give the answer of a run, with its best rival and how sure it is."
     said = []
-    for metric, own, rival in answers(found):
-        name, _, unit = found.names[metric]
+    for metric, own, rival in answers(findings):
+        name, _, unit = findings.names[metric]
         words = f"{name} ({own.n:,.0f} {unit}): {own.model} {with_interval(own.value, own.low, own.high)}"
-        beside = "Nothing stands beside it." if rival is None else compare_words(own, rival, found.gain(own.model, metric))
+        beside = "Nothing stands beside it." if rival is None else compare_words(own, rival, findings.gain(own.model, metric))
         if rival is not None: words += f"; the best that it has to beat, {rival.model}, {with_interval(rival.value, rival.low, rival.high)}"
         said.append(f"{words}. {beside}")
     return said
 
-
 def answer_title(
-    found,   # `Findings` of a system other than twins
+    findings, # `Findings` of a system other than twins
 ) -> str:
     "Say in one line what the trained models reached, and their best rival, in the first question."
-    given = answers(found)
+    given = answers(findings)
     if not given: return "These runs measured nothing"
     metric, _, rival = given[0]
     reached = ", ".join(f"{own.model} {own.value:.3f}" for asked, own, _ in given if asked == metric)
-    return f"{found.names[metric][0]}: {reached}" + (f"; best rival, {rival.model}, {rival.value:.3f}" if rival is not None else "")
+    return f"{findings.names[metric][0]}: {reached}" + (f"; best rival, {rival.model}, {rival.value:.3f}" if rival is not None else "")
 
 # %% ../../nbs/reporting/findings.ipynb #c057
 LEAKS = dict(protein="proteins", sequence="sequences", text="texts", group="groups", family="families", structure_3di="3Di strings",
@@ -301,34 +289,22 @@ LEAKS = dict(protein="proteins", sequence="sequences", text="texts", group="grou
              fragment="sequences that contain, or are contained in, one of another split",
              isolate="isolates", component="groups of relatives")
 
-
-def violations(
-    certificate: dict,  # certificate.json
-) -> dict:              # kind of leak -> how many
-    "Count what splits share; older certificates of pairs have an entry for each two splits."
-    if "violations" in certificate: return certificate["violations"]
-    shared = dict(sequence="shared_sequences", isolate="shared_isolates", similar="similar_sequences")
-    return {kind: sum(certificate[entry].values()) for kind, entry in shared.items() if certificate.get(entry) is not None}
-
-
 def certificate_words(
     certificate: dict,           # certificate.json
     pairs: pd.DataFrame = None,  # pair table with `split`, looked at again
 ) -> list:                       # sentences
     "Say what the certificate says."
-    c, found = certificate, {LEAKS.get(k, k): n for k, n in violations(certificate).items()}
-    listed, compared = ", ".join(f"{n} {what}" for what, n in found.items() if n), c.get("compared", {})
-    words = [f"The splits are clean: {len(found)} kinds of leak were looked for ({', '.join(found)}) and none was found." if c["clean"] else
+    c, kinds = certificate, {LEAKS.get(k, k): n for k, n in certificate["violations"].items()}
+    listed = ", ".join(f"{n} {what}" for what, n in kinds.items() if n)
+    words = [f"The splits are clean: {len(kinds)} kinds of leak were looked for ({', '.join(kinds)}) and none was found." if c["clean"] else
              f"THE SPLITS LEAK: {listed} in more than one split. Numbers on the test split are too good."]
     words += [f"Sequences of different splits must stay below {percent(c['threshold'])} identity."]
-    if not isinstance(compared, dict): compared = {"Across the splits": dict(pairs=compared)}
-    aligned = lambda f: f", {f['aligned']:,} of them by a full alignment; a bound rules out the rest." if "aligned" in f else "."
-    words += [f"{where}: all {f['pairs']:,} sequence pairs were compared{aligned(f)}" for where, f in compared.items()]
+    words += [f"{where}: all {f['pairs']:,} sequence pairs were compared, {f['aligned']:,} of them by a full alignment; "
+              "a bound rules out the rest." for where, f in c.get("compared", {}).items()]
     if c.get("nearest"): words.append(_nearest_words(c["nearest"]))
     if "test_with_relatives" in c: words.append(f"Of {c['test']:,} test chains {c['test_with_relatives']:,} have a relative in training.")
     if pairs is not None and len(pairs): words.append(_second_look(pairs))
     return words + ([f"The certificate belongs to the table with the hash {c['table_hash'][:12]}."] if "table_hash" in c else [])
-
 
 def _nearest_words(nearest):
     "Say how near the splits come to each other."
@@ -336,7 +312,6 @@ def _nearest_words(nearest):
     if nearest.get("identity") is None: return f"Nothing came near: {beyond}."
     pair = f"{' and '.join(nearest['proteins'])} ({nearest['splits']})"
     return f"The nearest pair that was aligned, {pair}, is {percent(nearest['identity'], 1)} identical; {beyond}."
-
 
 def _second_look(pairs):
     "Count again what splits of the pair table share."

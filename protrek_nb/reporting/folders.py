@@ -26,7 +26,6 @@ class System:
     counted: tuple = ()     # column that counts, what it counts
     measures: dict = field(default_factory=dict)  # column of the history -> (name, style of its line)
 
-
 SYSTEMS = dict(
     twins=System(("text_difference", "base"), ("twins", "easy", "retrieval", "compared", "controls", "drift", "temperature"),
                  ("predictions.parquet", "pairs.parquet")),
@@ -36,7 +35,6 @@ SYSTEMS = dict(
                  dict(auc=("AUC", "-"), valid_auc=("AUC", "-"), f1=("F1", "--"), valid_f1=("F1", "--"))),
     binding=System(("ion",), ("sites",), (), "sites", ("prototypes",), "auprc", ("sites", "binding residues"),
                    dict(auprc=("AUPRC", "-"), hra=("area at high recall", "--"))))
-
 
 def run_system(
     folder,  # of a run
@@ -65,7 +63,6 @@ def list_runs(
 
 # %% ../../nbs/reporting/folders.ipynb #c014
 NEED = ("params.json", "history.csv", "metrics.json", "certificate.json")
-
 
 @dataclass
 class FinishedRun:
@@ -100,14 +97,13 @@ class FinishedRun:
         absent = [f for f in files if not (self.path / f).exists()]
         return absent + [f"{key} in metrics.json" for key in SYSTEMS[self.system].entries if not self.metrics.get(key)]
 
-
 def read_run(
     run,             # path of a run folder, or its name under reports/runs
 ) -> FinishedRun:    # all of it but the vectors
     "Read a finished run; FileNotFoundError lists the files that are missing, ValueError is for a folder of no known system."
-    found = next((p for p in (Path(run), project_path("reports", "runs", str(run))) if p.is_dir()), None)
-    if found is None: raise FileNotFoundError(f"no run folder {run}: neither that path nor a name under reports/runs")
-    d = RunDir.open(found, need=("params.json",))
+    folder = next((p for p in (Path(run), project_path("reports", "runs", str(run))) if p.is_dir()), None)
+    if folder is None: raise FileNotFoundError(f"no run folder {run}: neither that path nor a name under reports/runs")
+    d = RunDir.open(folder, need=("params.json",))
     system, params = run_system(d.path), read_json(d.params_path)
     if "params" not in params: raise KeyError(f"{d.params_path} has no entry 'params'; it has {sorted(params)}")
     if system is None: raise ValueError(f"{d.path} is no run of a system that this report knows ({', '.join(SYSTEMS)}): it is left alone")
@@ -126,7 +122,6 @@ METRICS = dict(
     average_precision="average precision", hra="area at recall above 0.7",
     hra_normalised="area at recall above 0.7, of what can be reached", mcc="MCC",
     brier="Brier score, lower is better", calibration_error="calibration error, lower is better")
-
 
 def measured_rows(
     system: str,        # a key of SYSTEMS, not twins

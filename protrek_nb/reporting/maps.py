@@ -53,7 +53,6 @@ def draw_cases(
 # %% ../../nbs/reporting/maps.ipynb #c021
 CASE_COLOURS = ("#d81b60", "#1e88e5", "#e69f00", "#004d40", "#8e24aa")
 
-
 @styled
 def plot_map(
     places: dict,          # (model, "sequence" or "text") -> (n, 2) positions; first model first
@@ -96,7 +95,6 @@ def _draw_case(axis, prot_N2, text_M2, case, colour):
         axis.plot(*np.stack([prot_N2[protein], text_M2[text]]).T, color=colour, lw=1.5, ls="-" if fill == colour else ":", zorder=3)
         axis.scatter(*text_M2[text], s=size, marker="s", color=fill, edgecolor=colour, lw=1.6, zorder=4)
         axis.scatter(*prot_N2[protein], s=size, marker="o", color=fill, edgecolor=colour, lw=1.6, zorder=5)
-
 
 def _enlarge(axis, places, case):
     "Show the square that holds a case under every model."

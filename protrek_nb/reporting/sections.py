@@ -33,7 +33,6 @@ MAIN = ("twins one_way", "twins group", "twins first_direction", "twins roc_auc"
         "retrieval component protein_to_text map", "retrieval component text_to_protein map",
         "retrieval text protein_to_text mrr", "retrieval text text_to_protein mrr")
 
-
 def main_table(
     findings: Findings,
     metrics=MAIN,  # keys of `findings.names`, in order
@@ -67,14 +66,12 @@ def interval_words(findings: Findings) -> str:  # one sentence
 BARS = {"twins one_way": "twins: one text", "twins group": "twins: both texts", "easy one_way": "easy pairs",
         "retrieval component protein_to_text hit_at_1": "retrieval: first hit right"}
 
-
 def finding_title(findings: Findings) -> str:
     "Say in one line what the runs found."
     if findings.system != "twins": return answer_title(findings)
     if len(findings.labels) == 1: return headline(findings.gains)
     reached = {model: findings.cells.get((model, "twins one_way")) for model in findings.models}
     return "Accuracy on twins: " + ", ".join(f"{model} {percent(r and r.value, 1)}" for model, r in reached.items())
-
 
 def accuracy_picture(
     findings: Findings,
@@ -106,7 +103,6 @@ def common_words(
     seen = "Every number is of proteins unrelated to those of training: the splits are certified."
     return Words(f"{guessing} {seen if clean else 'THE SPLITS ARE NOT CLEAN, so these numbers are too good; see below.'}")
 
-
 def lacking_words(findings):
     "Name what run folders lack."
     return [Words(f"{run.name} lacks: {', '.join(run.lacking())}.") for run in findings.runs if run.lacking()]
@@ -118,7 +114,6 @@ def split_sizes(run: FinishedRun) -> dict:  # split -> rows; folds for metal sit
     c = run.certificate
     if "rows" in c: return {f"{split} rows": n for split, n in c["rows"].items()}
     return {f"chains in fold {k}": n for k, n in c.get("chains", {}).items()} | (dict(test=c["test"]) if "test" in c else {})
-
 
 def split_section(findings: Findings) -> Section:
     "Say what the certificates say."
@@ -141,7 +136,6 @@ def kept_epoch(
     score = next((c for c in ("score", chosen) if c in history and history[c].notna().any()), None)
     if score is None: return None
     return float(history.loc[history[score].idxmin() if score == "valid_loss" else history[score].idxmax(), "epoch"])
-
 
 def history_section(findings: Findings) -> Section:
     "Draw loss and validation of all runs."
@@ -173,7 +167,6 @@ FILES = {"params.json": "parameters, seed, hash of the data, software", "history
          "predictions.parquet": "the scores behind the numbers", "log.txt": "what the run said",
          "rejected.csv": "input rows that were set aside, with the reason"}
 
-
 def made_section(findings: Findings) -> Section:
     "List parameters, data, software, files, and input rows that were set aside."
     rows, first = {}, findings.runs[0]
@@ -191,7 +184,6 @@ def made_section(findings: Findings) -> Section:
               for p in sorted(first.path.iterdir())]
     files = Table("files", pd.DataFrame(listed), f"The run folder {first.name}.")
     return Section("How it was made", [words, Table("parameters", table, "Parameters, data, software."), files, *mining_blocks(first)])
-
 
 def mining_blocks(run):
     "Tabulate what became of every pair in mining, where the run kept it."

@@ -38,7 +38,6 @@ def records_table(name, caption, records) -> list:  # one Table, or none
     rows = pd.DataFrame(records or []).map(lambda x: f"{x:.3f}" if isinstance(x, float) else str(x))
     return [Table(name, rows, caption)] if len(rows) else []
 
-
 def pair_sections(findings: Findings) -> list:  # `Section`s of runs on pairs
     "Show what may have leaked, and what metadata say."
     metrics = findings.runs[0].metrics
@@ -66,7 +65,6 @@ def term_sections(findings: Findings) -> list:  # `Section`s of runs on terms
         if gain.any(): blocks.append(Table("gains", wide(spaces[gain]), words))
     return [Section("Each namespace", blocks), Section("Where the model looked", attention_blocks(run))]
 
-
 def attention_blocks(run: FinishedRun) -> list:  # blocks
     "Say whether attention finds the residues that determine a term."
     table = pd.DataFrame(run.metrics.get("attention") or [])
@@ -93,7 +91,6 @@ SECTIONS = dict(
            history_section, made_section),
     **{system: (answer_section, own, split_section, history_section, made_section)  # what only one system has comes after the answer
        for system, own in dict(go=term_sections, pairs=pair_sections, binding=site_sections).items()})
-
 
 def make_sections(
     findings: Findings,

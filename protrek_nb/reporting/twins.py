@@ -31,7 +31,6 @@ def retrieval_words(findings):
             for score, (what, form) in told.items()]
     return [Words(f"General retrieval, from a protein to the texts of its family. {'; '.join(said)}.")]
 
-
 def found_section(findings: Findings) -> Section:
     "Say, draw and tabulate what was found on twins."
     said = {"twins one_way": "Twin pairs, a text prefers its own protein", "twins group": "Twin pairs, both texts do",
@@ -65,7 +64,6 @@ def example_section(findings: Findings) -> Section:
 # %% ../../nbs/reporting/twins.ipynb #c015
 CHOICES = {"": "validation split", "_test_swept": "the test set itself (reference's way, flatters)"}
 
-
 def decision_table(findings: Findings) -> pd.DataFrame:  # text cells: pairs, model, threshold chosen on, threshold, precision, recall, F1
     "Set decisions at honest and at swept thresholds side by side."
     cells, rows = findings.cells, []
@@ -75,7 +73,6 @@ def decision_table(findings: Findings) -> pd.DataFrame:  # text cells: pairs, mo
                 values = {c: findings.text(model, f"{kind} {c}{suffix}") for c in ("threshold", "precision", "recall", "f1")}
                 rows.append({"pairs": name, "model": model, "threshold chosen on": choice} | values)
     return pd.DataFrame(rows)
-
 
 def decision_section(findings):
     "Tabulate precision, recall and F1."
@@ -121,7 +118,6 @@ TEMPERATURE = dict(model="model", temperature="temperature", mean_cosine="mean c
                    mean_scaled="mean cosine / temperature of right pairs", threshold_as_cosine="a scaled score of 10 is a cosine of",
                    share_above="share of right pairs above it")
 
-
 def control_section(findings: Findings) -> Section:
     "Show what scorers get that do not read."
     run = findings.runs[0]
@@ -143,7 +139,6 @@ def control_section(findings: Findings) -> Section:
     picture = Picture("controls", plot_controls(controls, title, len(run.scores("tuned"))), caption)
     return Section("Controls", [words, picture, table, *drift_blocks(run)])
 
-
 def drift_blocks(run):
     "Tabulate how far the vectors moved."
     blocks, drift, temperature = [], run.metrics.get("drift"), run.metrics.get("temperature")
@@ -163,7 +158,6 @@ def run_vectors(run: FinishedRun) -> tuple:  # (model, kind) -> vectors; kind ->
     x, rows = load_file(path), {kind: {s: row for row, s in enumerate(strings)} for kind, strings in read_json(names).items()}
     return {(model, kind): x[f"{model}.{kind}"] for model in ("base", "tuned") for kind in ("sequence", "text")}, rows
 
-
 def map_cases(run, pairs, row_of):
     "Describe drawn pairs: rows of their vectors, and what each model makes of them."
     sides, right, cases = ("anchor", "hard_neg"), {0: "no text", 0.5: "one text", 1: "both texts"}, []
@@ -178,12 +172,10 @@ def map_cases(run, pairs, row_of):
         cases.append(dict(name=f"{pair['anchor_id']} / {pair['hard_neg_id']}", note=judged, **rows))
     return cases
 
-
 MAP_WORDS = ("{cases} twin pairs of different families, drawn at random (seed {seed}) among {pairs:,} of the test split "
              "without a look at any score, and {others} more in grey. "
              "One {layout} layout for both models, so positions can be compared; the mean of each cloud is subtracted. "
              "Distances in such a map are only roughly those of the vectors.")
-
 
 def map_section(
     findings: Findings,

@@ -82,11 +82,11 @@ def _between(facts, home, a, b, alike, pieces):
 def _nearest(searches, long):
     "Name the nearest pair of all searches."
     name = long.drop_duplicates("sequence").set_index("sequence").protein_id
-    where, found, a, b = max(searches, key=lambda s: s[1]["nearest"])
+    where, search, a, b = max(searches, key=lambda s: s[1]["nearest"])
     bound = max(s[1]["nothing_above"] for s in searches)
-    if found["rows"] is None: return dict(identity=None, splits=None, proteins=None, nothing_above=round(bound, 4))
-    pair = [str(name[seqs[k]]) for seqs, k in zip((a, b), found["rows"])]
-    return dict(identity=round(found["nearest"], 4), splits=where, proteins=pair, nothing_above=round(bound, 4))
+    if search["rows"] is None: return dict(identity=None, splits=None, proteins=None, nothing_above=round(bound, 4))
+    pair = [str(name[seqs[k]]) for seqs, k in zip((a, b), search["rows"])]
+    return dict(identity=round(search["nearest"], 4), splits=where, proteins=pair, nothing_above=round(bound, 4))
 
 HOW = ("all sequences of each split against all of the others: pairs whose longest common subsequence, an upper bound of the identity, is "
        "below the threshold are ruled out, the rest is aligned; five-letter words of the shorter sequence that occur in the longer one, "

@@ -17,11 +17,11 @@ from ..train import TrainRun, fit
 BASE_RUN = TrainRun(name="toy_base", data="toy_general", base="small", recipe="pretrain", epochs=30, seed=0)
 
 def make_base(
-    report=print, # called with a line for each epoch
+    say=print,    # called with a line for each epoch
 ):
     "Pretrain the toy base model, write it to data/toy_base with a card of how it was made, and return that folder."
     write_table(project_path("data", "toy_general.csv"), make_world()["general"])
-    run_dir = fit(BASE_RUN, report)
+    run_dir = fit(BASE_RUN, say)
     with atomic_dir(project_path("data", "toy_base"), replace=True) as folder:
         shutil.copytree(run_dir.path / "model", folder, dirs_exist_ok=True)
         params, metrics = read_json(run_dir.params_path), read_json(run_dir.metrics_path)

@@ -63,16 +63,16 @@ def _outbreak(rules, rng, lineage, backgrounds):
     "Draw the isolates of an outbreak: sequences of both segments, and what all of them share."
     facts = dict(host=HOSTS[rng.integers(len(HOSTS))], year=int(2006 + lineage % 8 + rng.integers(8)),
                  place=PLACES[rng.integers(len(PLACES))], clade=f"c{lineage:02d}")
-    ancestors, found = [substitute(b, rules.drift, rng, BACKGROUND) for b in backgrounds], []
+    ancestors, pairs = [substitute(b, rules.drift, rng, BACKGROUND) for b in backgrounds], []
     for _ in range(rules.isolates):
         luck, classes = rng.random(), "".join(CLASSES[i] for i in rng.integers(len(CLASSES), size=rules.sites))
-        if found and luck < rules.copied + rules.shared: classes = _read_classes(found[-1][0], "HA", rules)
+        if pairs and luck < rules.copied + rules.shared: classes = _read_classes(pairs[-1][0], "HA", rules)
         pair = [_set_classes(substitute(b, rules.drift, rng, BACKGROUND), sites, classes)
                 for b, sites in zip(ancestors, partner_sites(rules).values())]
-        if found and luck < rules.copied + rules.shared: pair[0] = found[-1][0]
-        if found and luck < rules.copied: pair[1] = found[-1][1]
-        found.append(pair)
-    return found, facts
+        if pairs and luck < rules.copied + rules.shared: pair[0] = pairs[-1][0]
+        if pairs and luck < rules.copied: pair[1] = pairs[-1][1]
+        pairs.append(pair)
+    return pairs, facts
 
 # %% ../../nbs/toy/isolates.ipynb #c021
 def make_isolates(
@@ -87,8 +87,8 @@ def make_isolates(
     for lineage, (ha, na) in enumerate(backgrounds):
         for outbreak in range(rules.outbreaks):
             foreign = lineage in reassorted and not outbreak
-            found, facts = _outbreak(rules, rng, lineage, [ha, backgrounds[(lineage + 1) % rules.lineages][1] if foreign else na])
-            for pair in found:
+            pairs, facts = _outbreak(rules, rng, lineage, [ha, backgrounds[(lineage + 1) % rules.lineages][1] if foreign else na])
+            for pair in pairs:
                 name = f"iso{len(rows) // 2:04d}"
                 rows += [dict(isolate_id=name, segment=segment, sequence=sequence, **facts) for segment, sequence in zip(SEGMENTS, pair)]
     return pd.DataFrame(rows)

@@ -95,11 +95,11 @@ def simulated_run(
     from safetensors.numpy import save_file
     run_dir, (table, pairs) = RunDir.create(name, runs_dir), simulated_data(seed, families)
     easy, luck = easy_pairs(table, pairs, n=2 * len(table), seed=seed), 0.04 * np.random.default_rng(seed).normal()
-    found = {model: _measure(SimulatedModel(table, s), table, pairs, easy) for model, s in dict(base=0.03, tuned=sight + luck).items()}
-    stack = lambda key: pd.concat({m: r[key] for m, r in found.items()}, names=["model"]).reset_index(level=0).to_dict("records")
-    tables = {kind: metric_table({m: r[kind] for m, r in found.items()}).to_dict("records") for kind in ("twins", "easy")}
-    vectors = {m: r["scored"] for m, r in found.items()}
-    shift = temperature_shift(*(r["hard"][["s_aa", "s_bb"]].to_numpy().ravel() for r in found.values()), 0.07, 0.07)
+    measured = {model: _measure(SimulatedModel(table, s), table, pairs, easy) for model, s in dict(base=0.03, tuned=sight + luck).items()}
+    stack = lambda key: pd.concat({m: r[key] for m, r in measured.items()}, names=["model"]).reset_index(level=0).to_dict("records")
+    tables = {kind: metric_table({m: r[kind] for m, r in measured.items()}).to_dict("records") for kind in ("twins", "easy")}
+    vectors = {m: r["scored"] for m, r in measured.items()}
+    shift = temperature_shift(*(r["hard"][["s_aa", "s_bb"]].to_numpy().ravel() for r in measured.values()), 0.07, 0.07)
     params = dict(name=name, data="toy", base="data/toy_base", recipe=recipe, epochs=12, seed=seed)
     save_params(run_dir, params, "0" * 64, recipe=dict(keep="best"))
     write_json(run_dir.certificate_path, certify(table))
@@ -109,7 +109,7 @@ def simulated_run(
     arrays = {f"{m}.{kind}": x for m, s in vectors.items() for kind, x in (("sequence", s.prot_ND), ("text", s.text_MD))}
     save_file(arrays, run_dir.path / "embeddings.safetensors")
     write_json(run_dir.path / "strings.json", dict(sequence=vectors["base"].sequences, text=vectors["base"].texts))
-    compared = compare_models(found["base"]["hard"], found["tuned"]["hard"], "component", n=2000).reset_index().to_dict("records")
+    compared = compare_models(measured["base"]["hard"], measured["tuned"]["hard"], "component", n=2000).reset_index().to_dict("records")
     drift = space_drift(vectors["base"].prot_ND, vectors["tuned"].prot_ND)
     temperature = shift.reset_index(names="model").to_dict("records")
     write_json(run_dir.metrics_path, dict(tables, retrieval=stack("retrieval"), controls=stack("controls"), compared=compared,

@@ -63,12 +63,14 @@ class Recipe(Optimisation):
     twin_share_end: float = 1.0   # the same, from the middle of the run on
     towers: tuple = ("sequence", "text") # the towers that learn
     structure: bool = False       # feed 3Di strings to the general term
+    heads_only: bool = False      # only the ways into the joint space learn; what the encoders give is computed once
     lora_rank: int = 0            # 0 trains the weights themselves, more trains LoRA adapters of that rank
 
     def problems(self): # sentences, one for each field that cannot be
         "Say what is wrong with the numbers."
         yield from super().problems()
         if not any(getattr(self, t) > 0 for t in TERMS): yield f"at least one of the weights {', '.join(TERMS)} must be above 0"
+        if self.heads_only and self.lora_rank: yield f"heads_only fixes the encoders, lora_rank = {self.lora_rank} trains them: choose one"
         for name in (*TERMS, "margin", "lora_rank"):
             if getattr(self, name) < 0: yield f"{name} = {getattr(self, name)} must not be negative"
         for name in ("twin_share_start", "twin_share_end"):
@@ -84,6 +86,9 @@ RECIPES = dict(
                     towers=("sequence", "text", "structure"), structure=True),
 )
 RECIPES["pretrain_pairs"] = replace(RECIPES["pretrain"], towers=("sequence", "text"), structure=False)
+RECIPES["heads"] = replace(RECIPES["pretrain_pairs"], heads_only=True, batch_size=256, learning_rate=1e-3, keep="best")
+RECIPES["alleles"] = Recipe(twin=1.0, heads_only=True, towers=(), batch_size=64, learning_rate=2e-3, weight_decay=0.01, beta2=0.98,
+                            lr_schedule="cosine", warmup=0.05, clip=1.0, keep="last")
 RECIPES["balanced_large"] = replace(RECIPES["balanced"], learning_rate=2e-5)
 
 def get_recipe(
