@@ -50,9 +50,9 @@ class TrainRun(Run):
     data: str = "toy"               # "toy", real tables by name ("toxins", "terpenes+receptors", ...), or the path of a protein table
     epochs: int = 30                # passes over the training pairs
     seed: int = 42                  # of the split, the batches and the bootstrap
-    base: str = "auto"              # model folder, .pt file or hub name; two encoders, as "unirep-1900+minilm"; "small": random weights; "auto": see DEFAULTS
-    recipe: str = "auto"            # one of recipes.RECIPES; "auto": see DEFAULTS
-    text_difference: str = "auto"   # "grounded" (disjoint labels), "labels" (unequal), "tfidf_corpus", "tfidf_group"; "auto": grounded where there are labels
+    base: str = "auto"              # model folder, .pt file, hub name; two encoders, "unirep-1900+minilm"; "small": random; "auto": by data
+    recipe: str = "auto"            # one of recipes.RECIPES; "auto": by data, see DEFAULTS
+    text_difference: str = "auto"   # "grounded" (disjoint labels), "labels" (unequal), "tfidf_corpus", "tfidf_group"; "auto": by labels
     test_family: str = ""           # with alleles: all alleles of this family are the test; "": a fifth of the alleles of each family
     max_residues: int | None = None # cut longer proteins after so many residues, and count them; None: never
 
@@ -71,7 +71,8 @@ class TrainRun(Run):
 
 # %% ../nbs/05_train.ipynb #c012
 REAL = dict(toxins=read_toxins, terpenes=read_terpenes, receptors=read_receptors, human=read_human, yeast=read_yeast, # see `sources`
-            terms=read_term_texts, lactamases=read_lactamases, **{name: partial(read_products, name) for name in ("archaea", "viruses", "mitochondria")})
+            terms=read_term_texts, lactamases=read_lactamases,
+            **{name: partial(read_products, name) for name in ("archaea", "viruses", "mitochondria")})
 
 def join_tables(
     tables, # protein tables
@@ -323,7 +324,8 @@ def judge_alleles(self,
     "Measure the model beside its base, its rivals and blind scorers, with intervals over alleles."
     train, test = prepared.part("train").table, prepared.part("test")
     scores = {name: results[name]["hard"] for name in ("tuned", "base")}
-    return allele_table(scores | rival_scores(train, test.table, test.pairs, model.aligned.frame) | blind_scores(scores["tuned"]), self.seed)
+    rivals = rival_scores(train, test.table, test.pairs, model.aligned.frame)
+    return allele_table(scores | rivals | blind_scores(scores["tuned"]), self.seed)
 
 # %% ../nbs/05_train.ipynb #c044
 @patch_to(TrainRun)
@@ -366,7 +368,7 @@ class TwinPredictor(Predictor):
         super().__init__(saved)
         self.model = ProTrek.from_pretrained(saved.folder).to(default_device())
 
-    def predict(self, table): # with sequence and text, or see `score_alleles`; gives the table with cosine and scaled (cosine / temperature)
+    def predict(self, table): # with sequence and text, or see `score_alleles`; adds cosine and scaled (cosine / temperature)
         if self.run.alleles: return self.score_alleles(table)
         need_columns(table, ["sequence", "text"], "table")
         cosine_N = (self.model.get_protein_repr(table.sequence.tolist()) * self.model.get_text_repr(table.text.tolist())).sum(1)
