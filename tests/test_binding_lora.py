@@ -35,7 +35,7 @@ def test_one_adapter_for_each_ion_from_files_to_predictions(tmp_path):
         first = part.family == part.family.iloc[0]
         for name, chains in (("train", part[~first]), ("test", part[first])):
             (tmp_path / ion / f"{ion}_{name}.txt").write_text("".join(f">{c.chain_id}\n{c.sequence}\n{c.labels}\n" for c in chains.itertuples()))
-    run = binding.BindingRun(name="adapters", data=str(tmp_path), ion="ZN+CA", shared=False, lora_rank=4, spare_class=True, epochs=1, mlm_epochs=1, num_variants=2, folds=2, batch_size=4)
+    run = binding.BindingRun(name="adapters", data=str(tmp_path), backbone="small", ion="ZN+CA", shared=False, lora_rank=4, spare_class=True, epochs=1, mlm_epochs=1, num_variants=2, folds=2, batch_size=4)
     with helpers.runs_in(tmp_path): run_dir = binding.fit(run, say=helpers.quiet)
     fold = run_dir.path / "fold_1"
     assert {p.name for p in (fold / "model" / "adapters").iterdir() if p.is_dir()} == {"ZN", "CA"}
@@ -53,8 +53,7 @@ def test_one_adapter_for_each_ion_from_files_to_predictions(tmp_path):
     model = BindingModel.from_pretrained(fold)
     model.thresholds = {}
     model.save_pretrained(tmp_path / "alone")
-    with pytest.warns(UserWarning, match="called from a probability of 0.5"): alone = binding.predict_sites(tmp_path / "one.fasta", tmp_path / "alone")
-    assert (alone.call == (alone.probability >= 0.5)).all()
+    with pytest.raises(ValueError, match="has no threshold for CA, ZN"): binding.predict_sites(tmp_path / "one.fasta", tmp_path / "alone")
     (tmp_path / "CA" / "CA_test.txt").write_text(f">{chain.chain_id}\n{chain.sequence}\n{chain.labels}\n")
     with helpers.runs_in(tmp_path), pytest.raises(ValueError, match="began with other data"): binding.fit(replace(run, resume=str(run_dir.path)), say=helpers.quiet)
 

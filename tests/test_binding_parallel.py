@@ -60,7 +60,7 @@ def fit_in_world(rank, n, port, data, folder):
     torch.set_num_threads(1)
     if n > 1: helpers.join_world(rank, n, port)
     with helpers.runs_in(folder):
-        run_dir = binding.fit(binding.BindingRun(data=data, epochs=1, mlm_epochs=1, num_variants=1, folds=2, batch_size=4, name="two"), say=helpers.quiet)
+        run_dir = binding.fit(binding.BindingRun(data=data, backbone="small", epochs=1, mlm_epochs=1, num_variants=1, folds=2, batch_size=4, name="two"), say=helpers.quiet)
     Path(f"{folder}/rank_{rank}.json").write_text(json.dumps(str(run_dir.path)))
 
 

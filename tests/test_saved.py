@@ -56,7 +56,7 @@ def binding_run(tiny_run, folder):
     zinc = toy_chains().query("ion == 'ZN'")
     zinc = zinc[zinc.family.isin(zinc.family.unique()[:12])].groupby("family").head(3)
     (folder / "ZN.txt").write_text("".join(f">{c.chain_id}\n{c.sequence}\n{c.labels}\n" for c in zinc.itertuples()))
-    run = binding.BindingRun(name="binding", data=str(folder / "ZN.txt"), epochs=1, mlm_epochs=0, num_variants=1, folds=2, batch_size=8)
+    run = binding.BindingRun(name="binding", data=str(folder / "ZN.txt"), backbone="small", epochs=1, mlm_epochs=0, num_variants=1, folds=2, batch_size=8)
     with helpers.runs_in(folder): run_dir = binding.fit(run, say=helpers.quiet)
     kept = pd.read_parquet(run_dir.predictions_path).query("question == 'test'")
     return run_dir, zinc.set_index("chain_id").loc[kept.chain_id.unique()].reset_index(), "probability", kept.probability

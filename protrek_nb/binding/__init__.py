@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MODELS', 'DECISIONS', 'LONGEST', 'BindingData', 'read_chains', 'load_binding', 'with_contexts', 'alignments',
-           'count_contexts', 'judge_residues', 'judge_decoys', 'link', 'SitePredictor', 'read_fasta', 'load_models',
-           'load_thresholds', 'predict_sites', 'BindingRun', 'fit', 'read_three_line', 'aligned_views',
+           'count_contexts', 'judge_residues', 'judge_decoys', 'look_up_rows', 'link', 'SitePredictor', 'read_fasta',
+           'load_models', 'load_thresholds', 'predict_sites', 'BindingRun', 'fit', 'read_three_line', 'aligned_views',
            'prototype_loss', 'BindingModel', 'high_recall_area']
 
 # %% ../../nbs/10_binding.ipynb #c005
@@ -24,15 +24,19 @@ from .training import BindingRun, predict_chains
 from ..splits.certificate import certify, cross_search
 from ..splits.components import components
 from .chains import ion_files, positions_of, read_chain_file, read_ions, read_three_line, toy_chains, without_neighbours
-from ..core import find_path, hash_table, parse_parameters, patch_to, read_json, sha256_file, shared_data, write_table
+from ..core import atomic_path, find_path, hash_table, parse_parameters, patch_to, read_json, sha256_file, shared_data, write_table
 from .folds import (assign_folds, check_positives, check_splits, deal_chains, global_thresholds, long_table, run_fold,
                                       write_oof, write_thresholds)
 from ..model import default_device
-from .baseline import window_by_ion
+from .baseline import RIVALS, rival_by_ion
+from .mixture import fit_mixture, mix, mix_folds
+from .frozen import ReducedEncoder, find_directions
 from .prototypes import prototype_loss
 from ..metrics.residues import area_gain, high_recall_area, site_table
+from ..data.checks import check_sequence
 from ..data.tables import read_proteins
-from ..runs import fit
+from ..models.encoders import open_encoder, open_residues
+from ..runs import first_process_first, fit
 from ..saved import Predictor, Saved, load, save_system
 from ..models.views import aligned_views, draw_context, read_a3m, with_context
 
@@ -133,7 +137,8 @@ def count_contexts(
 # %% ../../nbs/10_binding.ipynb #c023
 @patch_to(BindingRun)
 def read(self): # BindingData
-    "Read, set a test aside, and assign folds."
+    "Read, set a test aside, and assign folds; OSError says how to fetch the weights of a frozen encoder that are not there."
+    if self.frozen: open_encoder(self.backbone) # before anything takes time
     return load_binding(self)
 
 @patch_to(BindingRun)
@@ -151,22 +156,28 @@ def prepare(self, inputs, say=print): # BindingData with contexts
     return data
 
 # %% ../../nbs/10_binding.ipynb #c028
-MODELS = dict(probability="prototypes", baseline="one-hot window")
-DECISIONS = ("f1", "mcc", "precision", "recall")  # of the model alone: the baseline has no threshold
+MODELS = dict(probability="prototypes", alone="prototypes alone", baseline="one-hot window", trees="boosted trees",
+              nearest="nearest chain", votes="eight neighbours") # column -> name; alone: without neighbours
+DECISIONS = ("f1", "mcc", "precision", "recall")  # of the model alone: the rivals have no threshold
 
 def judge_residues(
-    long:pd.DataFrame, # ion, label, component, probability, baseline, threshold
+    long:pd.DataFrame, # ion, label, component, probability, threshold, and columns of MODELS for rivals
     question:str,      # "out of fold" or "test"
     seed:int,          # of the bootstrap
-) -> pd.DataFrame:     # question, ion, model (and "difference" of the two), metric, value, low, high, random, residues, sites
-    "Measure both models on some residues, and what the first has over the second."
+) -> pd.DataFrame:     # question, ion, model, metric, value, low, high, random, residues, sites; model is one of MODELS, or "difference"
+                       # (to the window) or "difference to" another rival, drawn on the same clusters
+    "Measure all models on some residues, and what the first has over each other."
     out = []
     for ion, part in long.groupby("ion"):
         counted = dict(question=question, ion=ion, residues=len(part), sites=int(part.label.sum()))
         for column, model in MODELS.items():
+            if column not in part: continue
+            own = column == "probability"
             rows = site_table(part.label, part[column], part.threshold, part.component, seed=seed)
-            out.append(rows[(column == "probability") | ~rows.metric.isin(DECISIONS)].assign(model=model, **counted))
-        out.append(area_gain(part.label, part.baseline, part.probability, part.component, seed=seed).assign(model="difference", **counted))
+            out.append(rows[own | ~rows.metric.isin(DECISIONS)].assign(model=model, **counted))
+            if own: continue
+            gain, name = area_gain(part.label, part[column], part.probability, part.component, seed=seed), f"difference to {model}"
+            out.append(gain.assign(model="difference" if column == "baseline" else name, **counted))
     return pd.concat(out, ignore_index=True)
 
 # %% ../../nbs/10_binding.ipynb #c029
@@ -182,21 +193,47 @@ def judge_decoys(
     return {name: int(mask.sum()) for name, mask in masks.items()}
 
 # %% ../../nbs/10_binding.ipynb #c031
+def look_up_rows(
+    run:BindingRun,       # says the backbone
+    data:BindingData,     # chains of folds and test
+    run_dir,              # RunDir, gets directions.npz: a run that goes on reads it
+    say,                  # writes a line to the log
+):                        # (mean_D, matrix_DK) of a frozen encoder; None where the backbone is trained
+    "Find the main directions of a frozen encoder on the chains of the folds, and store the reduced rows of all chains."
+    if not run.frozen: return None
+    encoder, path = open_encoder(run.backbone), run_dir.path / "directions.npz"
+    with first_process_first():
+        if not path.exists():
+            say(f"{run.backbone} reads chains: its main directions first, then all rows that are not stored yet")
+            mean_D, matrix_DK = find_directions(encoder, data.train.sequence)
+            with atomic_path(path) as temp, open(temp, "wb") as file: np.savez(file, mean=mean_D, matrix=matrix_DK)
+        with np.load(path, allow_pickle=False) as kept: directions = kept["mean"], kept["matrix"]
+        chains = pd.concat([data.train, data.test]).sequence
+        open_residues(ReducedEncoder(encoder, *directions), {s: s for s in chains}, say)
+    return directions
+
 @patch_to(BindingRun)
 def train(self, prepared, run_dir, say): # (models of the folds, residues of all folds)
     "Train a model for each fold, and predict the chains that it has not seen."
-    parts = [run_fold(fold, prepared.train, self, run_dir, say) for fold in range(1, self.folds + 1)]
+    directions = look_up_rows(self, prepared, run_dir, say)
+    parts = [run_fold(fold, prepared.train, self, run_dir, say, directions) for fold in range(1, self.folds + 1)]
     models = [BindingModel.from_pretrained(run_dir.path / f"fold_{fold}").to(default_device()) for fold in range(1, self.folds + 1)]
-    return models, pd.concat(parts, ignore_index=True)
+    oof = pd.concat(parts, ignore_index=True)
+    return models, mix_folds(oof) if self.neighbours else oof
 
 @patch_to(BindingRun)
 def evaluate(self, prepared, trained): # (residues of all folds, and of the test with its predictions; what metrics.json holds)
-    "Predict the test chains with all folds and with the baseline, and measure."
+    "Predict the test chains with all folds and with the rivals, and measure."
     (models, oof), test = trained, prepared.test
     parts = {"out of fold": oof}
     if len(test):
         means = [np.mean(p, 0) for p in zip(*(predict_chains(model, test) for model in models))]
-        long, limits = long_table(test, probability=means, baseline=window_by_ion(prepared.train, test)), global_thresholds(oof)
+        rivals = {column: rival_by_ion(prepared.train, test, name) for column, name in MODELS.items() if name in RIVALS}
+        long, limits = long_table(test, probability=means, **rivals), global_thresholds(oof)
+        if self.neighbours:
+            weights, long = fit_mixture(oof), long.assign(alone=long.probability)
+            for ion, at in long.groupby("ion").indices.items():
+                long.loc[at, "probability"] = mix(weights[ion], long.alone.iloc[at], long.votes.iloc[at])
         parts["test"] = long.assign(threshold=long.ion.map({ion: limit["threshold"] for ion, limit in limits.items()}))
     chains = pd.concat([prepared.train, test])
     decoys = {question: judge_decoys(part, chains) for question, part in parts.items()} if "decoys" in chains else {}
@@ -222,8 +259,10 @@ def save(self, run_dir, prepared, trained, results):
     write_table(run_dir.predictions_path, pd.concat(tables, ignore_index=True))
     def more(folder):
         for fold in folds: shutil.copytree(run_dir.path / fold / "model", folder / fold, copy_function=link)
+        if self.neighbours: prepared.train[["chain_id", "sequence", "labels", "ion"]].to_parquet(folder / "known.parquet", index=False)
     thresholds = {ion: limit["threshold"] for ion, limit in chosen.items()}
-    save_system(run_dir, Saved("binding", asdict(self), dict(folds=folds), thresholds=thresholds), metrics, more)
+    weights = fit_mixture(oof) if self.neighbours else None
+    save_system(run_dir, Saved("binding", asdict(self), dict(folds=folds), thresholds=thresholds, calibration=weights), metrics, more)
 
 # %% ../../nbs/10_binding.ipynb #c034
 LONGEST = 2048
@@ -237,21 +276,33 @@ class SitePredictor(Predictor):
         super().__init__(saved)
         folders = [saved.folder / fold for fold in saved.config.get("folds", ["."])]
         self.models = [BindingModel.from_pretrained(folder, verify=False).to(default_device()) for folder in folders]
-        if self.thresholds: return
-        warnings.warn(f"{saved.folder} is a model without thresholds: residues are called from a probability of 0.5")
-        self.thresholds = dict.fromkeys(self.models[0].ions, 0.5)
+        self.known = pd.read_parquet(saved.folder / "known.parquet") if saved.calibration else None
+        if lacking := set(self.models[0].ions) - set(self.thresholds):
+            raise ValueError(f"{saved.folder} has no threshold for {', '.join(sorted(lacking))}: it is a checkpoint, or was saved before "
+                             "thresholds were chosen; load the folder of the run or of one of its folds")
 
 @patch_to(SitePredictor)
 def predict(self,
     table, # protein_id or chain_id, sequence
 ):         # chain_id, ion, position (from 1), residue, probability, call
-    "Predict binding residues, for each ion that the model knows; ValueError for a chain that is too long."
-    ids, strings, out = table["protein_id" if "protein_id" in table else "chain_id"], table.sequence.tolist(), []
+    "Predict binding residues, for each ion that the model knows; warns of chains that cannot be read, ValueError for one that is too long."
+    given, out = table["protein_id" if "protein_id" in table else "chain_id"], []
+    checked = [(id, *check_sequence(s)[:2]) for id, s in zip(given, table.sequence)]
+    if bad := [f"{id}: {reason}" for id, _, reason in checked if reason]:
+        more = "; ..." if bad[3:] else ""
+        warnings.warn(f"{len(bad)} of {len(checked)} chains cannot be read and are not predicted: {'; '.join(bad[:3])}{more}")
+    ids, strings = zip(*((id, s) for id, s, reason in checked if not reason)) if len(bad) < len(checked) else ((), ())
+    if not ids: raise ValueError("no chain to predict")
     for id, s in zip(ids, strings):
         if len(s) > LONGEST: raise ValueError(f"{id} has {len(s)} residues, and at most {LONGEST} are read at once: "
                                               "cut it into domains, and give each as a chain")
+    if self.run.frozen: self.models[0].backbone.store(strings) # read at once what is not stored
     for ion in self.models[0].ions:
         means = [np.mean(p, 0) for p in zip(*(model.predict(strings, ion) for model in self.models))]
+        if self.known is not None: # a run with neighbours
+            asked = pd.DataFrame(dict(sequence=strings, ion=ion))
+            votes, weights = rival_by_ion(self.known, asked, "eight neighbours"), self.saved.calibration[ion]
+            means = [mix(weights, p_L, votes_L) for p_L, votes_L in zip(means, votes)]
         for id, s, p_L in zip(ids, strings, means):
             chain = dict(chain_id=id, ion=ion, position=np.arange(1, len(s) + 1), residue=list(s), probability=p_L)
             out.append(pd.DataFrame(dict(chain, call=p_L >= self.thresholds[ion])))

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from ..models.adapt import Lora, put_adapters, read_adapter, use_adapter, write_adapter
-from ..models.encoders import Encoder, open_encoder
+from ..models.encoders import Encoder
+from .frozen import open_backbone
 from ..core import patch_to
 from ..model import evaluating
 from ..saved import Saved
@@ -141,7 +142,7 @@ def from_pretrained(cls,
     saved, given = Saved.read(folder, verify), backbone
     config, source, key = saved.config, saved.encoder["source"], saved.encoder["key"]
     heads, base = ({n.removeprefix("base."): x for n, x in saved.weights.items() if n.startswith("base.") == own} for own in (False, True))
-    lora, backbone = config["lora"] and Lora(**config["lora"]), given or open_encoder(source, "cpu", **config["sizes"])
+    lora, backbone = config["lora"] and Lora(**config["lora"]), given or open_backbone(source, "cpu", **config["sizes"])
     if base and not (given and lora): backbone.model.load_state_dict(base)
     model = cls(backbone, config["ions"], config["scoring_temperature"], config["projection"], lora, config["shared"])
     if lora and model.origin != key:

@@ -18,7 +18,7 @@ from ..data.rows import decode, parse_fasta, read_bytes
 @dataclass
 class Tokens:
     "A batch of chains as a backbone reads it."
-    inputs: dict              # name -> (B, L) long: "input_ids" and what else the backbone needs (mask of attention, positions)
+    inputs: dict              # name -> (B, L) long, or (B, L, ...): "input_ids" and what else the backbone needs (positions, rows)
     residue_BL: torch.Tensor  # long: 0-based residue of the query in each column, -1 elsewhere
     pads: dict                # name -> value of a column of padding
 
@@ -103,7 +103,7 @@ def _exchange(ids_N, rule, rng):
 @dataclass
 class Views:
     "Masked copies of a batch, and where each residue stands in each of them."
-    inputs: dict               # name -> (V, B, L) long
+    inputs: dict               # name -> (V, B, L) long, or (V, B, L, ...)
     column_VBR: torch.Tensor   # long: column of residue r of chain b in view v, -1 beyond the end of the chain
     chosen_VBR: torch.Tensor   # bool: masked, exchanged or kept for the masked language model
     targets_VBL: torch.Tensor  # long: the true token where chosen, -100 elsewhere
@@ -136,7 +136,7 @@ class Views:
 def _stack(batches):
     "Stack the inputs of batches, padded to the longest: name -> (V, B, L)."
     longest = max(t.residue_BL.shape[1] for t in batches)
-    widen = lambda x_BL, value: torch.nn.functional.pad(x_BL, (0, longest - x_BL.shape[1]), value=value)
+    widen = lambda x, value: torch.nn.functional.pad(x, (0, 0) * (x.dim() - 2) + (0, longest - x.shape[1]), value=value)
     return {name: torch.stack([widen(t.inputs[name], t.pads[name]) for t in batches]) for name in batches[0].inputs}
 
 def _columns(batches):

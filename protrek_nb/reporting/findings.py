@@ -87,7 +87,7 @@ def _judged_rows(run):
 
 def _judged_metrics(run):
     "Stack the records of one run of another system; differences between models are no model."
-    table, system = _judged_rows(run).query("model != 'difference'"), SYSTEMS[run.system]
+    table, system = _judged_rows(run).loc[lambda t: ~t["model"].astype(str).str.startswith("difference")], SYSTEMS[run.system]
     named = dict(measure=table["metric"], metric=table["name"] + ": " + table["metric"], own=table["model"].isin(system.models))
     return table.assign(**named, clusters=np.nan, note=run.note)
 
