@@ -38,8 +38,10 @@ RECIPES = dict(small=Optimisation(batch_size=16, learning_rate=4e-3, weight_deca
                                   clip=1.0, dropout=0.2))
 RECIPES["pretrained"] = replace(RECIPES["small"], learning_rate=1e-4, weight_decay=0.05, dropout=0.0)
 RECIPES["frozen"] = replace(RECIPES["small"], learning_rate=2e-3, weight_decay=0.05, lr_schedule="one_cycle", warmup=0.15, dropout=0.3)
-USUAL = dict(small=dict(epochs=12, num_variants=4, contrast=0.1, prototype=1.0, mlm=0.1, label_smoothing=0.05)) # where a run says None
-USUAL |= dict(pretrained=USUAL["small"], frozen=dict(epochs=5, num_variants=1, contrast=0.0, prototype=0.0, mlm=0.0, label_smoothing=0.0))
+USUAL = dict(small=dict(epochs=12, num_variants=4, contrast=0.1, prototype=1.0, mlm=0.1, label_smoothing=0.05,
+                        neighbours=False)) # where a run says None
+USUAL |= dict(pretrained=USUAL["small"], frozen=dict(epochs=5, num_variants=1, contrast=0.0, prototype=0.0, mlm=0.0, label_smoothing=0.0,
+                                                   neighbours=True))
 
 @dataclass(frozen=True)
 class BindingRun(Run):
@@ -64,6 +66,7 @@ class BindingRun(Run):
     centred: bool = True             # the mean state is taken off before prototypes and scores
     scoring_temperature: float = 0.2 # of every score
     label_smoothing: float | None = None # share of a label that is spread over both classes; None: 0.05, and 0 with a frozen encoder
+    neighbours: bool | None = None   # scores are mixed with the labels of aligned training chains; None: with a frozen encoder
     spare_class: bool = False        # True: the contrast does not push residues of one class apart
     lora_rank: int | None = None     # 0: all weights learn; None: 16 for ESM-2 and E1, else 0
     lora_alpha: float | None = None  # scale of the adapters, divided by the rank; None: twice the rank
