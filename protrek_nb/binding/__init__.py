@@ -28,7 +28,8 @@ from ..core import atomic_path, find_path, hash_table, parse_parameters, patch_t
 from .folds import (assign_folds, check_positives, check_splits, deal_chains, global_thresholds, long_table, run_fold,
                                       write_oof, write_thresholds)
 from ..model import default_device
-from .baseline import rival_by_ion
+from .baseline import RIVALS, rival_by_ion
+from .mixture import fit_mixture, mix, mix_folds
 from .frozen import ReducedEncoder, find_directions
 from .prototypes import prototype_loss
 from ..metrics.residues import area_gain, high_recall_area, site_table
@@ -155,7 +156,8 @@ def prepare(self, inputs, say=print): # BindingData with contexts
     return data
 
 # %% ../../nbs/10_binding.ipynb #c028
-MODELS = dict(probability="prototypes", baseline="one-hot window", trees="boosted trees", nearest="nearest chain") # column -> name
+MODELS = dict(probability="prototypes", alone="prototypes alone", baseline="one-hot window", trees="boosted trees",
+              nearest="nearest chain", votes="eight neighbours") # column -> name; alone: without neighbours
 DECISIONS = ("f1", "mcc", "precision", "recall")  # of the model alone: the rivals have no threshold
 
 def judge_residues(
@@ -216,7 +218,8 @@ def train(self, prepared, run_dir, say): # (models of the folds, residues of all
     directions = look_up_rows(self, prepared, run_dir, say)
     parts = [run_fold(fold, prepared.train, self, run_dir, say, directions) for fold in range(1, self.folds + 1)]
     models = [BindingModel.from_pretrained(run_dir.path / f"fold_{fold}").to(default_device()) for fold in range(1, self.folds + 1)]
-    return models, pd.concat(parts, ignore_index=True)
+    oof = pd.concat(parts, ignore_index=True)
+    return models, mix_folds(oof) if self.neighbours else oof
 
 @patch_to(BindingRun)
 def evaluate(self, prepared, trained): # (residues of all folds, and of the test with its predictions; what metrics.json holds)
@@ -225,8 +228,12 @@ def evaluate(self, prepared, trained): # (residues of all folds, and of the test
     parts = {"out of fold": oof}
     if len(test):
         means = [np.mean(p, 0) for p in zip(*(predict_chains(model, test) for model in models))]
-        rivals = {column: rival_by_ion(prepared.train, test, name) for column, name in MODELS.items() if column != "probability"}
+        rivals = {column: rival_by_ion(prepared.train, test, name) for column, name in MODELS.items() if name in RIVALS}
         long, limits = long_table(test, probability=means, **rivals), global_thresholds(oof)
+        if self.neighbours:
+            weights, long = fit_mixture(oof), long.assign(alone=long.probability)
+            for ion, at in long.groupby("ion").indices.items():
+                long.loc[at, "probability"] = mix(weights[ion], long.alone.iloc[at], long.votes.iloc[at])
         parts["test"] = long.assign(threshold=long.ion.map({ion: limit["threshold"] for ion, limit in limits.items()}))
     chains = pd.concat([prepared.train, test])
     decoys = {question: judge_decoys(part, chains) for question, part in parts.items()} if "decoys" in chains else {}
@@ -252,8 +259,10 @@ def save(self, run_dir, prepared, trained, results):
     write_table(run_dir.predictions_path, pd.concat(tables, ignore_index=True))
     def more(folder):
         for fold in folds: shutil.copytree(run_dir.path / fold / "model", folder / fold, copy_function=link)
+        if self.neighbours: prepared.train[["chain_id", "sequence", "labels", "ion"]].to_parquet(folder / "known.parquet", index=False)
     thresholds = {ion: limit["threshold"] for ion, limit in chosen.items()}
-    save_system(run_dir, Saved("binding", asdict(self), dict(folds=folds), thresholds=thresholds), metrics, more)
+    weights = fit_mixture(oof) if self.neighbours else None
+    save_system(run_dir, Saved("binding", asdict(self), dict(folds=folds), thresholds=thresholds, calibration=weights), metrics, more)
 
 # %% ../../nbs/10_binding.ipynb #c034
 LONGEST = 2048
@@ -267,6 +276,7 @@ class SitePredictor(Predictor):
         super().__init__(saved)
         folders = [saved.folder / fold for fold in saved.config.get("folds", ["."])]
         self.models = [BindingModel.from_pretrained(folder, verify=False).to(default_device()) for folder in folders]
+        self.known = pd.read_parquet(saved.folder / "known.parquet") if saved.calibration else None
         if lacking := set(self.models[0].ions) - set(self.thresholds):
             raise ValueError(f"{saved.folder} has no threshold for {', '.join(sorted(lacking))}: it is a checkpoint, or was saved before "
                              "thresholds were chosen; load the folder of the run or of one of its folds")
@@ -289,6 +299,10 @@ def predict(self,
     if self.run.frozen: self.models[0].backbone.store(strings) # read at once what is not stored
     for ion in self.models[0].ions:
         means = [np.mean(p, 0) for p in zip(*(model.predict(strings, ion) for model in self.models))]
+        if self.known is not None: # a run with neighbours
+            asked = pd.DataFrame(dict(sequence=strings, ion=ion))
+            votes, weights = rival_by_ion(self.known, asked, "eight neighbours"), self.saved.calibration[ion]
+            means = [mix(weights, p_L, votes_L) for p_L, votes_L in zip(means, votes)]
         for id, s, p_L in zip(ids, strings, means):
             chain = dict(chain_id=id, ion=ion, position=np.arange(1, len(s) + 1), residue=list(s), probability=p_L)
             out.append(pd.DataFrame(dict(chain, call=p_L >= self.thresholds[ion])))

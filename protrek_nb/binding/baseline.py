@@ -78,32 +78,34 @@ def handed_labels(
     chain,     # a sequence
     known,     # sequences that may be similar
     labels,    # their 0/1 strings
-):             # (L,) float32: the score of the best alignment where a binding residue of it is aligned, 0 elsewhere
-    "Let the best aligned chain hand on its labels."
-    profile, out_L = parasail.profile_create_16(chain, parasail.blosum62), np.zeros(len(chain), np.float32)
-    best = max(range(len(known)), key=lambda k: parasail.sw_striped_profile_16(profile, known[k], 11, 1).score)
-    found = parasail.sw_trace_striped_16(chain, known[best], 11, 1, parasail.blosum62)
-    here, there = (np.frombuffer(s.encode(), np.uint8) for s in (found.traceback.query, found.traceback.ref))
-    gap = ord("-")
-    at_here = found.end_query - np.cumsum((here != gap)[::-1])[::-1] + 1
-    at_there = found.end_ref - np.cumsum((there != gap)[::-1])[::-1] + 1
-    binds = (here != gap) & (there != gap) & (np.frombuffer(labels[best].encode(), np.uint8)[at_there.clip(0)] == ord("1"))
-    out_L[at_here[binds]] = found.score * np.where(here == there, 1.0, 0.3)[binds]
-    return out_L
+    most:int=1,# chains with the best alignments that have a say
+):             # (L,) float32 between 0 and 1: share of the aligned chains that bind there, weighted by score
+    "Let the best aligned chains hand on their labels."
+    profile, votes_L, total_L = parasail.profile_create_16(chain, parasail.blosum62), np.zeros(len(chain)), np.ones(len(chain))
+    score_K = np.array([parasail.sw_striped_profile_16(profile, other, 11, 1).score for other in known])
+    for k in np.argsort(-score_K, kind="stable")[:most]:
+        found = parasail.sw_trace_striped_16(chain, known[k], 11, 1, parasail.blosum62)
+        here, there = (np.frombuffer(s.encode(), np.uint8) for s in (found.traceback.query, found.traceback.ref))
+        held, other = here != ord("-"), there != ord("-")
+        both, weight = held & other, (found.score / 100) ** 2
+        at_here, at_there = ((end + 1 - np.cumsum(x[::-1])[::-1])[both] for end, x in ((found.end_query, held), (found.end_ref, other)))
+        total_L[at_here] += weight
+        votes_L[at_here] += weight * np.where(here == there, 1.0, 0.3)[both] * label_array(labels[k])[at_there]
+    return (votes_L / total_L).astype(np.float32)
 
 def nearest_chain(
     sequences,       # training chains
     labels,          # their 0/1 strings
+    most:int=1,      # see `handed_labels`
 ):                   # function of chains, giving for each its (L,) scores between 0 and 1
-    "Make the rival that looks up the most similar chain."
+    "Make the rival that looks up the most similar chains."
     def predict(chains):
         near = similar_chains(chains, sequences)
-        rows = [handed_labels(s, [sequences[k] for k in of], [labels[k] for k in of]) for s, of in zip(chains, near)]
-        return [x / max(1.0, max(y.max() for y in rows)) for x in rows]
+        return [handed_labels(s, [sequences[k] for k in of], [labels[k] for k in of], most) for s, of in zip(chains, near)]
     return predict
 
 RIVALS = {"one-hot window": window_baseline, "boosted trees": lambda *given: window_baseline(*given, trees=True),
-          "nearest chain": nearest_chain}
+          "nearest chain": nearest_chain, "eight neighbours": lambda *given: nearest_chain(*given, most=8)}
 
 def rival_by_ion(
     known:pd.DataFrame,         # sequence, labels, ion: chains to learn from

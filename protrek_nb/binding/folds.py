@@ -127,7 +127,9 @@ def run_fold(
             say(f"fold {fold}: only {n} residues of {len(labels)} validation chains bind {ion}; its threshold is a guess")
     predicted = predict_chains(model, reported)
     if is_first_process():
-        out = long_table(reported, probability=predicted, baseline=rival_by_ion(pd.concat([train, valid]), reported)).assign(fold=fold)
+        names = dict(baseline="one-hot window", **dict(votes="eight neighbours") if run.neighbours else {})
+        rivals = {column: rival_by_ion(pd.concat([train, valid]), reported, name) for column, name in names.items()}
+        out = long_table(reported, probability=predicted, **rivals).assign(fold=fold)
         save_fold(folder, model, out.assign(threshold=out.ion.map(model.thresholds)))
     wait_for_all()
     return pd.read_parquet(folder.predictions_path)

@@ -37,21 +37,23 @@ from ..models.views import Views, aligned_views, label_rows, plain_view
 RECIPES = dict(small=Optimisation(batch_size=16, learning_rate=4e-3, weight_decay=0.3, beta2=0.98, lr_schedule="cosine", warmup=0.1,
                                   clip=1.0, dropout=0.2))
 RECIPES["pretrained"] = replace(RECIPES["small"], learning_rate=1e-4, weight_decay=0.05, dropout=0.0)
-RECIPES["frozen"] = replace(RECIPES["small"], learning_rate=2e-3, weight_decay=0.05, lr_schedule="one_cycle", warmup=0.15, dropout=0.3)
-USUAL = dict(small=dict(epochs=12, num_variants=4, contrast=0.1, prototype=1.0, mlm=0.1, label_smoothing=0.05)) # where a run says None
-USUAL |= dict(pretrained=USUAL["small"], frozen=dict(epochs=5, num_variants=1, contrast=0.0, prototype=0.0, mlm=0.0, label_smoothing=0.0))
+RECIPES["frozen"] = replace(RECIPES["small"], learning_rate=3e-3, weight_decay=0.02, lr_schedule="one_cycle", warmup=0.15, dropout=0.2)
+USUAL = dict(small=dict(epochs=12, num_variants=4, contrast=0.1, prototype=1.0, mlm=0.1, label_smoothing=0.05,
+                        neighbours=False)) # where a run says None
+USUAL |= dict(pretrained=USUAL["small"], frozen=dict(epochs=3, num_variants=1, contrast=0.0, prototype=0.0, mlm=0.0, label_smoothing=0.0,
+                                                   neighbours=True))
 
 @dataclass(frozen=True)
 class BindingRun(Run):
     "Find the residues that bind a metal ion, by prototypes and aligned views."
     name: str = "binding"            # of the run folder under reports/runs/
     data: str = "toy"                # "toy", "metal", a folder with {ION}_train files, or a file of chains
-    epochs: int | None = None        # passes over the training chains; None: 12, and 5 with a frozen encoder
+    epochs: int | None = None        # passes over the training chains; None: 12, and 3 with a frozen encoder
     seed: int = 42                   # of the folds, the weights, the batches, the views and the bootstrap
-    learning_rate: float | None = None # None: 4e-3 for the small backbone, 2e-3 with a frozen one, 1e-4 for adapters
+    learning_rate: float | None = None # None: 4e-3 for the small backbone, 3e-3 with a frozen one, 1e-4 for adapters
     batch_size: int | None = None    # chains in a batch; None: 16
     max_identity: float = 0.5        # sequences of different folds stay below this identity
-    ion: str = "ZN"                  # one ion, or several joined with +
+    ion: str | None = None           # one ion, or several joined with +; None: ZN, and ZN+CA+MG+MN of "metal"
     folds: int = 3                   # along clusters of relatives
     backbone: str | None = None      # "small"; "unirep-1900-bf16", frozen; ESM-2 or E1; None: small for the toy world, else UniRep
     msa: str = ""                    # folder with {ION}/{chain}.a3m, for E1
@@ -64,15 +66,17 @@ class BindingRun(Run):
     centred: bool = True             # the mean state is taken off before prototypes and scores
     scoring_temperature: float = 0.2 # of every score
     label_smoothing: float | None = None # share of a label that is spread over both classes; None: 0.05, and 0 with a frozen encoder
+    neighbours: bool | None = None   # scores are mixed with the labels of aligned training chains; None: with a frozen encoder
     spare_class: bool = False        # True: the contrast does not push residues of one class apart
     lora_rank: int | None = None     # 0: all weights learn; None: 16 for ESM-2 and E1, else 0
     lora_alpha: float | None = None  # scale of the adapters, divided by the rank; None: twice the rank
     lora_dropout: float = 0.2        # share of an adapter's input that training hides
     shared: bool = True              # one adapter for all ions, or one for each
-    weight_decay: float | None = None # None: 0.3 for the small backbone, 0.05 for others
-    dropout: float | None = None     # None: 0.2 for the small backbone, 0.3 with a frozen one, 0 for adapters
+    weight_decay: float | None = None # None: 0.3 for the small backbone, 0.02 with a frozen one, 0.05 for adapters
+    dropout: float | None = None     # None: 0.2; 0 for adapters
 
     def __post_init__(self):
+        if self.ion is None: object.__setattr__(self, "ion", "ZN+CA+MG+MN" if self.data == "metal" else "ZN")
         if self.backbone is None: object.__setattr__(self, "backbone", "small" if self.data == "toy" else "unirep-1900-bf16")
         for name, value in USUAL[self.kind].items():
             if getattr(self, name) is None: object.__setattr__(self, name, value)

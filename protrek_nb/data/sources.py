@@ -250,7 +250,8 @@ def read_lactamases(
     split = [_gene_and_product(t) for t in rows.column("text")]
     rows.columns[rows.names.index("text")] = [product for _, product in split]
     rows.add("gene", [gene for gene, _ in split]); rows.add("family", [allele_family(gene) for gene, _ in split])
-    other = [re.search(r"class [B-Z]\b|class A\d", p) is not None or not (unsaid or "class A beta-lactamase" in p) for p in rows.column("text")]
+    def is_other(product): return re.search(r"class ([B-Z]|A\d)\b", product) or not (unsaid or "class A beta-lactamase" in product)
+    other = [bool(is_other(product)) for product in rows.column("text")]
     set_aside(rows, other, "text", "no beta-lactamase of class A")
     words = [[w for w in PHENOTYPES if w in p] for p in rows.column("text")]
     rows.add("product", rows.column("text"))
