@@ -10,7 +10,7 @@ export TOKENIZERS_PARALLELISM := false
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/bytecode
 
-.PHONY: env train test check notebooks suite weights data base study real studies bench clean
+.PHONY: env train test check notebooks suite weights data base real-base study real studies bench clean
 
 env: $(VENV)/.made  ## the environment, with pinned versions
 
@@ -48,6 +48,9 @@ data: env  ## write the toy tables again: always the same bytes
 
 base: env  ## pretrain the toy base model again (about 18 minutes on two cores)
 	$(BIN)/python -m protrek_nb.toy.base
+
+real-base: weights  ## join UniRep and MiniLM, and train their heads on real proteins; needs the public tables, about an hour on two cores
+	$(BIN)/python -m protrek_nb.studies.base
 
 study: env  ## the toy run with five seeds and two recipes, one row each in benchmarks/results/toy_study.csv
 	$(BIN)/python benchmarks/toy_study.py

@@ -10,12 +10,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from protrek_nb.core import project_path, write_table
+from protrek_nb.core import RunDir, project_path, sha256_text, write_table
 from protrek_nb.eval import ModelScores, table_retrieval
 from protrek_nb.models.encoders import open_encoder, open_means
-from protrek_nb.core import sha256_text
-from protrek_nb.runs import fit
-from protrek_nb.studies.base import REAL_BASE, make_real_base, text_rivals
+from protrek_nb.studies.base import REAL_BASE, text_rivals
 from protrek_nb.train import evaluate_model, load_base, recall_table, train_model
 
 RESULT = project_path("benchmarks", "results", "real_base.csv")
@@ -28,7 +26,7 @@ def records(scored, test, seed, model):
     return [dict(seed=seed, model=model, direction=d, **{k: row[k] for k in KEPT}) for d, row in table.to_dict("index").items()]
 
 
-def letters(run, prepared, model):
+def letters(prepared, model):
     "The same heads, with the composition of a protein in place of the summary."
     strings = prepared.table.sequence.drop_duplicates().tolist()
     means_N21 = open_encoder("letters").summary(strings)
@@ -39,36 +37,33 @@ def letters(run, prepared, model):
     return model
 
 
-def measure(seed):
-    "Train with one seed, and measure all models on its test split."
-    run = replace(REAL_BASE, seed=seed, name=f"real_base-{seed}")
-    prepared = run.prepare(run.read())
-    train, test = prepared.part("train").table, prepared.part("test").table
-    rows = []
+def measure(run, prepared):
+    "Train the heads with one seed, and measure all models on the test split."
+    train, test, rows = prepared.part("train").table, prepared.part("test").table, []
     for name in ("system", "letters"):
         model = load_base(run, prepared.table)
         recall_table(model, prepared.table, new=True)
-        if name == "letters": letters(run, prepared, model)
-        else: rows += records(evaluate_model(model, prepared, seed)["scored"], test, seed, "base")
-        from protrek_nb.core import RunDir
-        model = train_model(run, model, prepared, RunDir.create(f"{run.name}-{name}", project_path("reports", "runs")))
-        scored = evaluate_model(model, prepared, seed)["scored"]
-        rows += records(scored, test, seed, name)
+        if name == "letters": letters(prepared, model)
+        else: rows += records(evaluate_model(model, prepared, run.seed)["scored"], test, run.seed, "base")
+        model = train_model(run, model, prepared, RunDir.create(f"{run.name}-{name}-{run.seed}"))
+        scored = evaluate_model(model, prepared, run.seed)["scored"]
+        rows += records(scored, test, run.seed, name)
     texts = sorted({*train.text, *scored.texts})
     store = open_means("minilm", {sha256_text(t): t for t in texts})
     unit = lambda x: x / np.linalg.norm(x, axis=1, keepdims=True)
     vectors = lambda strings: unit(np.array(store.get([sha256_text(t) for t in strings])))
     for name, prot_ND in text_rivals(train, scored.sequences, vectors(train.text)).items():
-        rows += records(ModelScores(scored.twins, scored.sequences, scored.texts, prot_ND, vectors(scored.texts)), test, seed, name)
+        rows += records(ModelScores(scored.twins, scored.sequences, scored.texts, prot_ND, vectors(scored.texts)), test, run.seed, name)
     return rows
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    rows = []
-    for seed in parser.parse_args().seeds:
-        rows += measure(seed)
+    given, rows = parser.parse_args(), []
+    prepared = REAL_BASE.prepare(REAL_BASE.read())  # one split; the seeds are those of the heads and of the batches
+    for seed in given.seeds:
+        rows += measure(replace(REAL_BASE, seed=seed), prepared)
         write_table(RESULT, pd.DataFrame(rows).round(5))
         print(pd.DataFrame(rows)[lambda t: t.seed == seed].round(3).to_string(), flush=True)
 

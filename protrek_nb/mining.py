@@ -62,17 +62,18 @@ class _Evidence:
     seq: np.ndarray  # of each row: its sequence
     repeated: np.ndarray  # of each row: its sequence has several rows
     words: csr_matrix  # weighed words
-    labels: csr_matrix | None  # marked labels, for `grounded`
+    labels: csr_matrix | None  # marked labels, for `grounded` and `labels`
     silent: np.ndarray  # of each row: nothing to compare
     method: str  # sequence similarity
     rules: TwinRules
+    whole: bool = False  # functions differ where not all labels are the same; else where none is
     exact_cosine: object = None  # of two rows; asked where rounding could decide
 
 def _gather(table, group, difference, method, rules, reference=False):
     "Collect the evidence; in the reference a text without words differs from all others, unless its whole group has none."
     seq, distinct = pd.factorize(table["sequence"].to_numpy(dtype=object))
     words = tfidf(table["text"], group if difference == "tfidf_group" else np.zeros(len(table), np.int64))
-    labels = label_matrix(table) if difference == "grounded" else None
+    labels = label_matrix(table) if difference in ("grounded", "labels") else None
     silent = np.diff((words if labels is None else labels).indptr) == 0
     if reference: silent = ~np.isin(group, group[~silent])
     texts = table["text"].to_numpy(dtype=object)
@@ -80,12 +81,14 @@ def _gather(table, group, difference, method, rules, reference=False):
         rows = np.flatnonzero(group == group[i])
         return cosine_similarity(TfidfVectorizer().fit_transform(texts[rows]))[np.searchsorted(rows, i), np.searchsorted(rows, j)]
     encoded, repeated = Encoded(list(distinct)), np.bincount(seq)[seq] > 1
-    return _Evidence(encoded, seq, repeated, words, labels, silent, method, rules, exact if reference else None)
+    return _Evidence(encoded, seq, repeated, words, labels, silent, method, rules, difference == "labels", exact if reference else None)
 
 # %% ../nbs/00_mining.ipynb #c020
 def _close(e, i, j):
     "Mark pairs whose functions do not differ."
-    if e.labels is not None: return pair_dots(e.labels, i, j) > 0
+    if e.labels is not None:
+        shared, number = pair_dots(e.labels, i, j), np.diff(e.labels.indptr)
+        return (shared == number[i]) & (shared == number[j]) if e.whole else shared > 0
     cosine, limit = pair_dots(e.words, i, j), e.rules.max_text_similarity
     tie = np.abs(cosine - limit) < 1e-12
     cosine[tie] = [*map(e.exact_cosine, i[tie], j[tie])] if e.exact_cosine else limit  # a tie is at the threshold, which is kept

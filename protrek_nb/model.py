@@ -20,6 +20,7 @@ from protrek_nb.models.adapt import (add_lora, checkpoint_activations, freeze, i
     trainable_table)
 from .models.checkpoints import check_state, convert, is_frequency, locate, place_frequencies, read_file, unwrap
 from .core import patch_to, read_json, sha256_file
+from .models.aligned import AlignedResidues
 from .models.heads import Head, POOLINGS, join_windows
 from .models.kernels import speed_up
 from .models.published import CheckpointError, is_own, small_esm
@@ -53,6 +54,7 @@ class ProTrekConfig(PreTrainedConfig):
         self.max_residues = kwargs.pop("max_residues", None)  # longer proteins are cut, None: never
         self.lora = kwargs.pop("lora", None)                  # entries of `add_lora`
         self.pooling = dict(kwargs.pop("pooling", {}))        # tower -> "first", "mean" or "fusion"; "first" where it is not named
+        self.aligned = kwargs.pop("aligned", None)            # frame of `make_frame`; None: residues are not looked at one by one
         self.head_width = kwargs.pop("head_width", None)      # of a hidden layer before the joint space; None: there is none
         self.window = kwargs.pop("window", None)              # residues read at once; None: the whole protein
         super().__init__(**kwargs)
@@ -112,6 +114,7 @@ class ProTrek(PreTrainedModel):
         self.temperature = nn.Parameter(torch.tensor(float(config.start_temperature)))
         self.post_init()
         self.token_budget = self.batch_overhead = None  # None: what suits the device
+        self.aligned = AlignedResidues(config.aligned, config.repr_dim) if config.aligned else None
         self.recalled = {}  # tower -> (row of each string, pooled vectors), of encoders that are not trained
         self.set_tokenizers(tokenizers or {})
         speed_up(self)
@@ -187,7 +190,7 @@ def encode(
         return torch.zeros(0, self.config.repr_dim, device=self.device, requires_grad=trained)
     rows, pooled_NI = self.recalled.get(kind, ({}, None))
     if row_of.keys() <= rows.keys() and not any(p.requires_grad for p in tower.encoder.parameters()):
-        return tower.project(pooled_NI[[rows[s] for s in row_of]].to(self.device))[[row_of[s] for s in strings]]
+        return self._spread(kind, tower.project(pooled_NI[[rows[s] for s in row_of]].to(self.device)), row_of, strings)
     spans = [windows(len(s), self.config.window) if kind == "sequence" and self.config.window else [(0, None)] for s in row_of]
     ids, pad = self.tokens[kind]([s[a:b] for s, cut in zip(row_of, spans) for a, b in cut]), self.tokens[kind].pad
     budget, overhead = batch_limits(self.device)
@@ -198,7 +201,13 @@ def encode(
     place[torch.tensor([i for batch in plan for i in batch])] = torch.arange(len(ids))
     vec_UI = vec_PI.index_select(0, place.to(vec_PI.device))
     if len(ids) > len(row_of): vec_UI = join_windows(vec_UI, spans)
-    return tower.project(vec_UI).index_select(0, torch.tensor([row_of[s] for s in strings], device=vec_UI.device))
+    return self._spread(kind, tower.project(vec_UI), row_of, strings)
+
+@patch_to(ProTrek)
+def _spread(self, kind, vec_UD, row_of, strings):
+    "Look at the residues one by one, where the model has that part, and give each string the vector of its row."
+    if kind == "sequence" and self.aligned is not None: vec_UD = self.aligned(list(row_of), vec_UD)
+    return vec_UD.index_select(0, torch.tensor([row_of[s] for s in strings], device=vec_UD.device))
 
 # %% ../nbs/02_model.ipynb #c037
 def default_device() -> torch.device: # the GPU of this process, or the CPU
@@ -363,6 +372,17 @@ def recall(
     pooled_NI = torch.as_tensor(pooled_NI, dtype=torch.float32)
     self.recalled[kind] = ({s: row for row, s in enumerate(strings)}, pooled_NI)
     if fit is not None: self.get_submodule(kind).out.fit(pooled_NI[fit])
+
+# %% ../nbs/02_model.ipynb #a002
+@patch_to(ProTrek)
+def add_aligned(
+    self,
+    frame: dict,  # from `make_frame`; None takes the part away
+):                # the model
+    "Give the sequence tower a part that sees single residues, or a new one."
+    self.config.aligned = frame
+    self.aligned = AlignedResidues(frame, self.config.repr_dim).to(self.device) if frame else None
+    return self
 
 # %% ../nbs/02_model.ipynb #c075
 AutoConfig.register("protrek", ProTrekConfig, exist_ok=True)

@@ -28,11 +28,14 @@ from .mining import mine_twins
 from .model import ProTrek, default_device, wordpiece_vocab
 from .runs import Run, fit
 from .saved import Predictor, Saved, save_system
+from .models.aligned import make_frame
+from .training.alleles import allele_table, allele_twins, blind_scores, rival_scores, split_alleles
 from .training.recipes import get_recipe
-from protrek_nb.data.sources import (read_human, read_products, read_receptors, read_term_texts, read_terpenes, read_toxins,
-    read_toy, read_yeast)
+from .data.sources import (read_human, read_lactamases, read_products, read_receptors, read_term_texts,
+    read_terpenes, read_toxins, read_toy, read_yeast)
 from .models.joined import join_encoders, recall_tower
 from .splits.components import inherit_split, need_columns, split_proteins
+from .data.rows import Rejected
 from .data.tables import read_proteins
 from .training.twins import TwinPlan, TwinTrainer, replay_rows
 
@@ -40,26 +43,35 @@ from .training.twins import TwinPlan, TwinTrainer, replay_rows
 @dataclass(frozen=True)
 class TrainRun(Run):
     "Fine-tune a protein-text model on twins."
+    defaults = {"": dict(base="data/toy_base", recipe="balanced"), # what "auto" means, by data set; "": all others
+                "lactamases": dict(base="unirep-1900-bf16+minilm", recipe="alleles")}
     name: str = "twins"             # of the run folder under reports/runs/
     data: str = "toy"               # "toy", real tables by name ("toxins", "terpenes+receptors", ...), or the path of a protein table
     epochs: int = 30                # passes over the training pairs
     seed: int = 42                  # of the split, the batches and the bootstrap
-    base: str = "data/toy_base"     # model folder, .pt file or hub name; two encoders, as "unirep-1900+minilm"; "small": random weights
-    recipe: str = "balanced"        # one of recipes.RECIPES
-    text_difference: str = "auto"   # "grounded" (disjoint labels), "tfidf_corpus", "tfidf_group"; "auto": grounded where there are labels
+    base: str = "auto"              # model folder, .pt file, hub name; two encoders, "unirep-1900+minilm"; "small": random; "auto": by data
+    recipe: str = "auto"            # one of recipes.RECIPES; "auto": by data, see `defaults`
+    text_difference: str = "auto"   # "grounded" (disjoint labels), "labels" (unequal), "tfidf_corpus", "tfidf_group"; "auto": by labels
+    test_family: str = ""           # with alleles: all alleles of this family are the test; "": a fifth of the alleles of each family
     max_residues: int | None = None # cut longer proteins after so many residues, and count them; None: never
 
     def __post_init__(self):
+        for name, value in {**self.defaults[""], **self.defaults.get(self.data, {})}.items():
+            if getattr(self, name) == "auto": object.__setattr__(self, name, value)
         super().__post_init__()
         if self.max_residues is None or self.max_residues > 0: return
         raise ValueError(f"max_residues = {self.max_residues} must be at least 1; leave it out to cut nothing")
+
+    @property
+    def alleles(self): return self.data == "lactamases" or bool(self.test_family) # True: alleles are split, not families
 
     @property
     def chosen(self): return get_recipe(self.recipe, **self.changes)
 
 # %% ../nbs/05_train.ipynb #c012
 REAL = dict(toxins=read_toxins, terpenes=read_terpenes, receptors=read_receptors, human=read_human, yeast=read_yeast, # see `sources`
-            terms=read_term_texts, **{name: partial(read_products, name) for name in ("archaea", "viruses", "mitochondria")})
+            terms=read_term_texts, lactamases=read_lactamases,
+            **{name: partial(read_products, name) for name in ("archaea", "viruses", "mitochondria")})
 
 def join_tables(
     tables, # protein tables
@@ -106,6 +118,7 @@ def prepare(self,
     say=print,           # writes a line to the log
 ) -> RunData:            # mined, split, certified
     "Mine twins, split along components, certify."
+    if self.alleles: return self._prepare_alleles(inputs, say)
     wants_twins = self.chosen.twin_share_end > 0
     pairs, mined = mine_twins(inputs, text_difference=self.text_difference) if wants_twins else (None, None)
     if wants_twins and not len(pairs):
@@ -118,6 +131,16 @@ def prepare(self,
     prepared = RunData(table, pairs, easy, certificate, mined)
     _refuse_small(prepared)
     return prepared
+
+@patch_to(TrainRun)
+def _prepare_alleles(self, inputs, say):
+    "Split alleles, mine the twins of each split, certify."
+    table, certificate = split_alleles(inputs, self.test_family, self.seed)
+    if left := table.attrs["left_out"]: say(f"left out, as alike to {self.test_family} as its own alleles: {', '.join(left)}")
+    pairs, mined = allele_twins(table, self.seed)
+    lacking = [split for split in ("train", "valid", "test") if not (pairs.split == split).any()]
+    if lacking: raise ValueError(f"no twins in {', '.join(lacking)}: {pairs.groupby(['split', 'group']).size().to_dict()}")
+    return RunData(table, pairs, pairs.head(0), certificate, mined)
 
 def _refuse_small(prepared):
     "Raise ValueError for a test or validation split that holds too little to be measured."
@@ -147,6 +170,9 @@ def load_base(
     elif "+" in run.base: model = join_encoders(*run.base.split("+"), seed=run.seed)
     else: model = ProTrek.from_pretrained(str(find_path(run.base)))
     if run.max_residues: model.max_length = run.max_residues
+    if run.alleles:
+        train = table[table.split == "train"]
+        model.add_aligned(make_frame(train.sequence.tolist(), train.family.tolist()))
     return model
 
 # %% ../nbs/05_train.ipynb #c026
@@ -204,8 +230,9 @@ def evaluate_model(
     hard, easy, scored = score_split(model, test)
     retrieval = {label: table_retrieval(scored, test.table, label=label, cluster="component", seed=seed) for label in ("component", "text")}
     def measure(pairs, valid, cluster): return evaluate_twins(pairs, valid if len(valid) else None, cluster=cluster, seed=seed)
-    result = dict(easy=measure(easy, valid_easy, "anchor_component"), retrieval=retrieval, predictions=pd.concat([hard, easy]),
+    result = dict(retrieval=retrieval, predictions=pd.concat([hard, easy]),
                   scored=scored, hard=hard, temperature=float(model.temperature.detach()))
+    if len(easy): result["easy"] = measure(easy, valid_easy, "anchor_component")
     if not len(hard): return result
     return dict(result, twins=measure(hard, valid_hard, "component"), controls=run_controls(model, prepared))
 
@@ -261,6 +288,7 @@ def train_model(
     recipe, train = run.chosen, prepared.part("train")
     teacher = load_base(run, prepared.table).to(model.device) if recipe.distill else None
     freeze(model, [tower for tower in model.towers if tower not in recipe.towers])
+    if run.alleles: model.temperature.requires_grad_(False) # a single large rate for the new part would take it below zero
     if recipe.heads_only: fix_encoders(model, model.recalled)
     if recipe.lora_rank: add_lora(model, recipe.towers, r=recipe.lora_rank)
     plan = TwinPlan(train.pairs, replay_rows(train.table), recipe, run.epochs, run.seed)
@@ -284,7 +312,19 @@ def train(self, prepared, run_dir, say): # Trained
 def evaluate(self, prepared, trained): # results of `base` and `tuned`, and `drift` between them
     "Measure the tuned model, and compare."
     results = dict(base=trained.base, tuned=evaluate_model(trained.model, prepared, self.seed))
-    return results, measure_drift(trained.model, prepared, *results.values())
+    more = dict(alleles=self.judge_alleles(prepared, results, trained.model)) if self.alleles else {}
+    return results, measure_drift(trained.model, prepared, *results.values()) | more
+
+@patch_to(TrainRun)
+def judge_alleles(self,
+    prepared, results, # what `prepare` gave; of `base` and `tuned`
+    model:ProTrek,     # the tuned model, whose frame the rivals look through
+) -> list:             # see `allele_table`
+    "Measure the model beside its base, its rivals and blind scorers, with intervals over alleles."
+    train, test = prepared.part("train").table, prepared.part("test")
+    scores = {name: results[name]["hard"] for name in ("tuned", "base")}
+    rivals = rival_scores(train, test.table, test.pairs, model.aligned.frame)
+    return allele_table(scores | rivals | blind_scores(scores["tuned"]), self.seed)
 
 # %% ../nbs/05_train.ipynb #c044
 @patch_to(TrainRun)
@@ -301,7 +341,8 @@ def save(self, run_dir, prepared, trained, results):
     write_json(run_dir.path / "strings.json", dict(sequence=strings.sequences, text=strings.texts))
     tables = {kind: results["tuned"][kind] for kind in ("twins", "easy") if kind in results["tuned"]}
     thresholds = {kind: float(table.value["threshold"]) for kind, table in tables.items() if "threshold" in table.index}
-    saved = Saved("twins", asdict(self), thresholds=thresholds)
+    config = dict(texts=sorted(set(prepared.table.text))) if self.alleles else {}
+    saved = Saved("twins", asdict(self), config, thresholds=thresholds)
     save_system(run_dir, saved, summarise(results) | drift, trained.model.save_pretrained)
 
 def summarise(
@@ -326,8 +367,32 @@ class TwinPredictor(Predictor):
         super().__init__(saved)
         self.model = ProTrek.from_pretrained(saved.folder).to(default_device())
 
-    def predict(self, table): # with sequence and text; gives the table with cosine and scaled (cosine / temperature)
+    def predict(self, table): # with sequence and text, or see `score_alleles`; adds cosine and scaled (cosine / temperature)
+        if self.run.alleles: return self.score_alleles(table)
         need_columns(table, ["sequence", "text"], "table")
         cosine_N = (self.model.get_protein_repr(table.sequence.tolist()) * self.model.get_text_repr(table.text.tolist())).sum(1)
         scores = dict(cosine=cosine_N, scaled=cosine_N / self.model.temperature.detach())
         return table.assign(**{name: x_N.cpu().numpy() for name, x_N in scores.items()})
+
+# %% ../nbs/05_train.ipynb #al02
+@patch_to(TwinPredictor)
+def score_alleles(self,
+    table,          # path of a FASTA file as `read_lactamases` reads it, or a table with sequence, and protein_id and text where known
+) -> pd.DataFrame:  # rows that align; a column for each phenotype, `best`; cosine and scaled of the own text, if any
+    "Score every known phenotype for each allele."
+    table = table.copy() if isinstance(table, pd.DataFrame) else read_lactamases(path=table, unsaid=True)
+    need_columns(table, ["sequence"], "table of alleles")
+    aligned_N = self.model.aligned.frame(table.sequence.tolist())[1] if len(table) else np.zeros(0, bool)
+    rejected = table.attrs.get("rejected") or Rejected("<table>")
+    names = table.get("protein_id", table.sequence)
+    for row in np.flatnonzero(~aligned_N): rejected.add(row, "sequence", names.iloc[row], "aligns to no family of the training")
+    table, texts = table[aligned_N].reset_index(drop=True), self.saved.config["texts"]
+    table.attrs["rejected"] = rejected
+    if not len(table): return table
+    prot_ND, temperature = self.model.get_protein_repr(table.sequence.tolist()), self.model.temperature.detach()
+    score_NM = (prot_ND @ self.model.get_text_repr(texts).T).cpu().numpy()
+    table = table.assign(**{text: score_NM[:, m] for m, text in enumerate(texts)}, best=[texts[m] for m in score_NM.argmax(1)])
+    if "text" not in table or not (said := (table.text != "").to_numpy()).any(): return table
+    cosine_N = np.full(len(table), np.nan)
+    cosine_N[said] = (prot_ND[np.flatnonzero(said)] * self.model.get_text_repr(table.text[said].tolist())).sum(1).cpu().numpy()
+    return table.assign(cosine=cosine_N, scaled=cosine_N / float(temperature))

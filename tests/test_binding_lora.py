@@ -69,8 +69,7 @@ def stand_in():
 
 def test_e1_trains_behind_contexts_and_predicts(tmp_path, monkeypatch):
     "LoRA on E1's shapes, a new context for each view; probabilities come for the residues of the query alone."
-    monkeypatch.setattr("protrek_nb.binding.training.open_encoder", lambda source, **more: stand_in())
-    monkeypatch.setattr("protrek_nb.binding.model.open_encoder", lambda source, *device, **more: stand_in())
+    monkeypatch.setattr("protrek_nb.binding.frozen.open_encoder", lambda source, *device, **more: stand_in())
     (tmp_path / "stand-in-e1").mkdir()
     table = two_ions(3)
     context = [lambda rng, s=s: ",".join([*(s[int(rng.integers(0, 5)):] for _ in range(rng.integers(0, 3))), s]) for s in table.sequence]

@@ -38,10 +38,11 @@ def test_names_decide_no_score(tmp_path):
     import pytest
     from dataclasses import asdict
     from protrek_nb.pairs import PairClassifier, PairRun, score_pairs
+    from protrek_nb.pairs.inputs import Slot, SlotNorm
     from protrek_nb.saved import Saved
     run, folder = PairRun(head="mlp"), tmp_path / "model"
-    norm = {side: [[shift] * 21, [1.0] * 21] for side, shift in (("a", 0.0), ("b", 3.0))}
-    saved = Saved("pairs", asdict(run), dict(width=21, norm=norm), PairClassifier(run.config(21)).state_dict(), dict(pair=0.5), dict(source="letters", key="letters"))
+    norm = SlotNorm(*(Slot(np.full(21, shift, np.float32), np.ones(21, np.float32)) for shift in (0.0, 3.0)))
+    saved = Saved("pairs", asdict(run), dict(width=21, segments=[["HA", "NA"]]), PairClassifier(run.config(21)).state_dict() | norm.tensors(), dict(pair=0.5), dict(source="letters", key="letters"))
     saved.write(folder)
     pairs = pd.DataFrame(dict(a_seq=["MKVLA", "GGHWT"], b_seq=["CCDEF", "YYWWA"], a_segment="HA", b_segment="NA"))
     turned = pairs.rename(columns=lambda c: {"a": "b", "b": "a"}[c[0]] + c[1:])
@@ -51,6 +52,9 @@ def test_names_decide_no_score(tmp_path):
     assert abs(score_N - score_pairs(folder, pairs.assign(a_segment="NA", b_segment="HA"))).min() > 1e-6  # sides mean something here
     with pytest.raises(ValueError, match="lacks the columns .*b_segment"): score_pairs(folder, pairs.drop(columns="b_segment"))
     with pytest.raises(ValueError, match="row 1 of the pair table has an empty a_segment"): score_pairs(folder, pairs.assign(a_segment=["HA", ""]))
-    replace(saved, run=dict(saved.run, data="pipr")).write(folder)
+    with pytest.raises(ValueError, match="trained on HA with NA and knows nothing of PB1 with PB2"): score_pairs(folder, pairs.assign(a_segment="PB2", b_segment="PB1"))
+    pairs.to_csv(tmp_path / "pairs.csv", index=False)
+    np.testing.assert_allclose(score_pairs(folder, tmp_path / "pairs.csv"), score_N, atol=1e-6)
+    replace(saved, config=dict(saved.config, segments=[])).write(folder)
     bare = pairs[["a_seq", "b_seq"]]
     for table in (pairs, turned, bare.assign(a_id="b", b_id="a")): np.testing.assert_allclose(score_pairs(folder, table), score_pairs(folder, bare), atol=1e-6)

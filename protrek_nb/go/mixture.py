@@ -101,7 +101,7 @@ def learn_mixture(
         parts = [x[kept][:, mine] for x in (true_NT, model_NT, near_NT)]
         shares[space] = _best_shares(*parts, frequency_T[mine], near_shares, often_shares)
         mixed_NT = Mixture({space: shares[space]}, {}, {}).mix(*(x[:, mine] for x in (model_NT, near_NT)), frequency_T[mine], space_T[mine])
-        calibration[space] = _calibrate(true_NT[:, mine], mixed_NT)
+        calibration[space] = _calibrate(parts[0], mixed_NT[kept])
         thresholds[space] = float((prepare_grid(parts[0], mixed_NT[kept])(np.ones(kept.sum())).argmax() + 1) / STEPS)
     return Mixture(shares, calibration, thresholds)
 

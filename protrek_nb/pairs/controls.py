@@ -4,18 +4,18 @@
 
 # %% auto #0
 __all__ = ['CONTROLS', 'OFTEN', 'has_sides', 'word_columns', 'boosted', 'matching', 'neighbour_margin', 'protein_columns',
-           'both_alone', 'check_split', 'control_scores', 'judge_scores', 'by_matching', 'nearness', 'own_part',
-           'leak_audit']
+           'both_alone', 'check_split', 'control_scores', 'draw_pairs', 'judge_scores', 'auc_gains', 'by_matching',
+           'nearness', 'own_part', 'leak_audit']
 
 # %% ../../nbs/pairs/controls.ipynb #c003
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from scipy.sparse.linalg import lsqr
+from scipy.sparse.linalg import LinearOperator, lsqr
 from scipy.stats import rankdata
 
 from ..metrics.cafa import kmer_counts
-from ..metrics.intervals import FEW_CLUSTERS, Interval, bootstrap_interval
+from ..metrics.intervals import FEW_CLUSTERS, Interval, bootstrap_interval, cluster_codes, percentile_interval, resample_counts
 from .isolates import metadata_names
 from ..splits.components import SPLITS, need_columns
 from ..metrics.thresholds import area_intervals, best_threshold, ranking_areas, threshold_intervals
@@ -35,11 +35,12 @@ def word_columns(
     k:int=3,         # letters in a word
 ):                   # (N, words) float32: counts, rows of length one
     "Count the words that divide the training sequences most evenly."
-    counts = kmer_counts(sequences, k).tocsc()
-    carriers = (counts[np.flatnonzero(train_N)] > 0).sum(0)
-    spread = np.minimum(carriers, train_N.sum() - carriers)
+    codes_N, distinct = pd.factorize(np.asarray(sequences, object))
+    counts = kmer_counts(distinct.tolist(), k).tocsc()
+    carriers = (counts > 0).T @ np.bincount(codes_N[train_N], minlength=len(distinct))
+    spread = np.minimum(carriers, np.sum(train_N) - carriers)
     chosen = np.argsort(-spread, kind="stable")[:words]
-    return counts[:, chosen[spread[chosen] > 0]].toarray().astype(np.float32)
+    return counts[:, chosen[spread[chosen] > 0]].toarray().astype(np.float32)[codes_N]
 
 # %% ../../nbs/pairs/controls.ipynb #c013
 def boosted(
@@ -76,28 +77,42 @@ def _metadata_columns(pairs, train_N, order="ab"):
     return np.hstack(columns)
 
 # %% ../../nbs/pairs/controls.ipynb #c018
+def _nearest_sums(near_ST, a_N, b_N, links, own_N, both):
+    """Give each pair (a, b) the largest near[a, c] + near[b, d] over training pairs (c, d), at least -1; where `own` says so, without the
+    pair itself."""
+    best_N = np.full(len(a_N), -1.0)
+    if not len(links[0]): return best_N
+    c_E, d_E = (np.concatenate(x) for x in (links, links[::-1])) if both else links
+    order = np.argsort(d_E, kind="stable")
+    (d_K, first_K), c_E = np.unique(d_E[order], return_index=True), c_E[order]
+    ends_K, home = np.append(first_K[1:], len(c_E)), {d: k for k, d in enumerate(d_K.tolist())}
+    for rows in np.split(np.argsort(a_N, kind="stable"), np.cumsum(np.unique(a_N, return_counts=True)[1])[:-1]):
+        near_E = near_ST[a_N[rows[0]], c_E]
+        sum_RK = np.maximum.reduceat(near_E, first_K) + near_ST[b_N[rows]][:, d_K]
+        for r in np.flatnonzero(own_N[rows] >= 0):
+            c, d = (links[side][own_N[rows[r]]] for side in (0, 1))
+            for mine, other in ((c, d), (d, c))[:1 + both]:  # the pair itself, and the same turned round
+                part = slice(first_K[home[other]], ends_K[home[other]])
+                sum_RK[r, home[other]] = near_E[part][c_E[part] != mine].max(initial=-2) + near_ST[b_N[rows[r]], other]
+        best_N[rows] = np.maximum(sum_RK.max(1), -1)
+    return best_N
+
 def neighbour_margin(
     pairs:pd.DataFrame, # pair table
     train_N,            # (N,) bool: rows that are looked up
     k:int=3,            # letters in a word
-    block:int=512,      # rows scored at a time; memory is about 16 * block * N bytes, and 8 for each two distinct sequences
-):                      # (N,) similarity of the nearest positive less that of the nearest negative; a row is never its own neighbour
+):                      # (N,) similarity of the nearest positive less that of the nearest negative; a pair is never its own neighbour
     "Score pairs by their nearest training pairs."
     codes_2N, distinct = pd.factorize(np.concatenate([pairs.a_seq, pairs.b_seq]))
-    counts, side_a_N, side_b_N = kmer_counts(distinct.tolist(), k), *np.split(codes_2N, 2)
-    near_SS, margin_N = (counts @ counts.T).toarray(), np.zeros(len(pairs))
-    positive, negative = (np.flatnonzero(train_N & (pairs.label.to_numpy() == y)) for y in (1, 0))
-    sides, near_of = has_sides(pairs), lambda mine_N, rows: near_SS[mine_N].take(rows, 1)
-    for at in range(0, len(pairs), block):
-        mine = np.arange(at, min(at + block, len(pairs)))
-        best = []
-        for rows in (positive, negative):
-            near = near_of(side_a_N[mine], side_a_N[rows]) + near_of(side_b_N[mine], side_b_N[rows])
-            if not sides: near = np.maximum(near, near_of(side_a_N[mine], side_b_N[rows]) + near_of(side_b_N[mine], side_a_N[rows]))
-            near[mine[:, None] == rows] = -np.inf
-            best.append(near.max(1, initial=-1))
-        margin_N[mine] = best[0] - best[1]
-    return margin_N
+    (a_N, b_N), counts = np.split(codes_2N, 2), kmer_counts(distinct.tolist(), k)
+    known = np.unique(codes_2N[np.tile(train_N, 2)])
+    near_ST, best = (counts @ counts[known].T).toarray(), []
+    for y in (1, 0):
+        rows = np.flatnonzero(train_N & (pairs.label.to_numpy() == y))
+        links, own_N = [np.searchsorted(known, x[rows]) for x in (a_N, b_N)], np.full(len(pairs), -1)
+        own_N[rows] = np.arange(len(rows))
+        best.append(_nearest_sums(near_ST, a_N, b_N, links, own_N, not has_sides(pairs)))
+    return best[0] - best[1]
 
 # %% ../../nbs/pairs/controls.ipynb #c021
 def protein_columns(
@@ -119,9 +134,13 @@ def both_alone(
     codes_2N, distinct = pd.factorize(np.concatenate([pairs.a_seq, pairs.b_seq]))
     a_N, b_N = np.split(codes_2N, 2)
     own_SD = protein_columns(distinct.tolist(), np.isin(np.arange(len(distinct)), [a_N[train_N], b_N[train_N]]))
-    x_ND = sparse.csr_array(sparse.hstack([own_SD[a_N], own_SD[b_N]])) if has_sides(pairs) else own_SD[a_N] + own_SD[b_N]
-    y_N, rows = pairs.label.to_numpy(), np.flatnonzero(train_N)
-    return y_N[rows].mean() + x_ND @ lsqr(x_ND[rows], y_N[rows] - y_N[rows].mean(), damp=damp, iter_lim=100)[0]
+    y_N, rows, which = pairs.label.to_numpy(), np.flatnonzero(train_N), np.arange(len(pairs))
+    a_NS, b_NS = (sparse.csr_array((np.ones(len(x)), (which, x)), shape=(len(x), len(distinct))) for x in (a_N, b_N))
+    pick = sparse.csr_array(sparse.hstack([a_NS, b_NS]) if has_sides(pairs) else a_NS + b_NS)
+    own = sparse.csr_array(sparse.block_diag([own_SD, own_SD])) if has_sides(pairs) else own_SD
+    turn, back, learnt = own.T.tocsr(), pick[rows].T.tocsr(), pick[rows]
+    x_ND = LinearOperator((len(rows), own.shape[1]), matvec=lambda w: learnt @ (own @ w), rmatvec=lambda r: turn @ (back @ r), dtype=float)
+    return y_N[rows].mean() + pick @ (own @ lsqr(x_ND, y_N[rows] - y_N[rows].mean(), damp=damp, iter_lim=100)[0])
 
 # %% ../../nbs/pairs/controls.ipynb #c025
 CONTROLS = ("majority", "1-nearest neighbour", "k-mer boosting", "metadata only", "first only", "second only", "both alone")
@@ -155,9 +174,41 @@ def control_scores(
     scores = [majority, nearest, words.mean(0), facts.mean(0), *np.concatenate(single), both_alone(pairs, train_N)]
     return pd.DataFrame(dict(zip(CONTROLS, scores)), index=pairs.index)
 
+# %% ../../nbs/pairs/controls.ipynb #c031a
+def draw_pairs(
+    pairs:pd.DataFrame, # pair table: `component`, or else a_seq and b_seq
+    n:int,              # replicates
+    seed:int=0,         # of the draw
+) -> np.ndarray:        # (n, N) how often each pair is in each replicate
+    "Redraw components; where pairs have none, proteins."
+    rng = np.random.default_rng(seed)
+    codes, sides = pd.factorize(np.concatenate([pairs.a_seq, pairs.b_seq]))[0], 2
+    if "component" in pairs: codes, sides = cluster_codes(pairs.component, len(pairs)), 1
+    counts_nC = resample_counts(codes.max() + 1, n, rng)
+    return np.prod([counts_nC[:, code_N] for code_N in np.split(codes, sides)], 0)
+
+def _areas(y_N, score_N, draw_nN):
+    "Compute the ROC area of each replicate, few at a time."
+    parts = np.array_split(draw_nN, max(1, draw_nN.size // 2_000_000))
+    return np.concatenate([ranking_areas(y_N, score_N, part_nN)[0] for part_nN in parts])
+
+def _over_components(y_N, score_N, limits, cluster_N, replicates):
+    "Measure what `judge_scores` measures, with intervals from redrawn components."
+    right_N = (score_N >= limits["accuracy"]) == (y_N == 1)
+    return dict(auc=area_intervals(y_N, score_N, cluster_N, replicates)["roc_auc"],
+                f1=threshold_intervals(y_N, score_N, limits["f1"], cluster_N, replicates)["f1"],
+                accuracy=bootstrap_interval(np.mean, [right_N], cluster_N, replicates))
+
+def _over_proteins(y_N, score_N, limits, draw_nN):
+    "Measure what `judge_scores` measures, with intervals from redrawn proteins."
+    called_N, right_N = score_N >= limits["f1"], (score_N >= limits["accuracy"]) == (y_N == 1)
+    share = lambda num_N, den_N: percentile_interval(num_N.sum() / max(den_N.sum(), 1), (draw_nN @ num_N) / np.maximum(draw_nN @ den_N, 1))
+    return dict(auc=percentile_interval(ranking_areas(y_N, score_N)[0][0], _areas(y_N, score_N, draw_nN)),
+                f1=share(2 * (called_N & (y_N == 1)), called_N * 1 + y_N), accuracy=share(right_N * 1, np.ones_like(y_N)))
+
 # %% ../../nbs/pairs/controls.ipynb #c032
 def judge_scores(
-    pairs:pd.DataFrame,   # pair table with `split` and `component`
+    pairs:pd.DataFrame,   # pair table with `split`, and `component` where there are any
     scores:pd.DataFrame,  # one column for each model or control, rows as in `pairs`
     split:str="test",     # rows to judge
     replicates:int=200,   # of the bootstrap
@@ -169,18 +220,35 @@ def judge_scores(
     at, valid = (pairs["split"] == split).to_numpy(), (pairs["split"] == "valid").to_numpy()
     if len(set(pairs.label[at])) < 2: raise ValueError(f"{split} has the labels {sorted(set(pairs.label[at]))}: AUC needs both 0 and 1")
     y_N, cluster, rows = pairs.label.to_numpy()[at], pairs.component.to_numpy()[at] if "component" in pairs else None, []
-    few = cluster is not None and len(set(cluster)) < FEW_CLUSTERS
+    few, draw_nN = cluster is not None and len(set(cluster)) < FEW_CLUSTERS, draw_pairs(pairs[at], replicates) if cluster is None else None
     if few: replicates = 1  # their interval is not shown
     for model in scores:
         score_N = scores[model].to_numpy()
         limits = {m: best_threshold(pairs.label[valid], score_N[valid], m) if pairs.label[valid].any() else 0.5 for m in ("f1", "accuracy")}
-        right_N = (score_N[at] >= limits["accuracy"]) == (y_N == 1)
-        intervals = dict(auc=area_intervals(y_N, score_N[at], cluster, replicates)["roc_auc"],
-                     f1=threshold_intervals(y_N, score_N[at], limits["f1"], cluster, replicates)["f1"],
-                     accuracy=bootstrap_interval(np.mean, [right_N], cluster, replicates))
+        if cluster is None: intervals = _over_proteins(y_N, score_N[at], limits, draw_nN)
+        else: intervals = _over_components(y_N, score_N[at], limits, cluster, replicates)
         if few: intervals = {metric: Interval(interval.value, np.nan, np.nan) for metric, interval in intervals.items()}
         rows += [dict(model=model, metric=metric, **interval._asdict(), threshold=limits.get(metric, np.nan), n=int(at.sum()))
                  for metric, interval in intervals.items()]
+    return pd.DataFrame(rows)
+
+# %% ../../nbs/pairs/controls.ipynb #c036b
+def auc_gains(
+    pairs:pd.DataFrame,   # pair table with `split`, and `component` where there are any
+    scores:pd.DataFrame,  # as for `judge_scores`
+    model:str="head",     # which is compared with all others
+    split:str="test",     # rows to judge
+    replicates:int=200,   # of the bootstrap
+) -> pd.DataFrame:        # control, value, low, high: AUC of the model less that of the control
+    "Compare the AUC of one model with each other, on the same redrawn sets; NaN ends with fewer than FEW_CLUSTERS components."
+    at = (pairs["split"] == split).to_numpy()
+    y_N, part, rows = pairs.label.to_numpy()[at], pairs[at], []
+    few = "component" in pairs and part.component.nunique() < FEW_CLUSTERS
+    draw_nN = draw_pairs(part, 1 if few else replicates)
+    found = {m: (ranking_areas(y_N, scores[m][at])[0][0], _areas(y_N, scores[m].to_numpy()[at], draw_nN)) for m in scores}
+    for name in (m for m in scores if m != model):
+        value, replicate_n = (mine - its for mine, its in zip(found[model], found[name]))
+        rows.append(dict(control=name, **percentile_interval(value, [] if few else replicate_n)._asdict()))
     return pd.DataFrame(rows)
 
 # %% ../../nbs/pairs/controls.ipynb #c046

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ISOLATE_COLUMNS', 'OWN', 'TAKEN', 'read_isolates', 'sequence_id', 'metadata_names', 'check_isolates',
            'positive_pairs', 'Ends', 'pair_key', 'tie_ends', 'tied_pairs', 'make_pairs', 'ready_pairs', 'read_pipr',
-           'read_dscript']
+           'read_dscript', 'read_parts', 'read_pairs']
 
 # %% ../../nbs/pairs/isolates.ipynb #c003
 from collections import Counter
@@ -15,7 +15,7 @@ import pandas as pd
 
 from ..data.checks import check_sequence
 from ..core import sha256_text
-from ..data.rows import Rejected, match_columns, parse_fasta, plain_names, read_cells, read_rows, read_text
+from ..data.rows import Rejected, match_columns, parse_fasta, plain_name, plain_names, read_cells, read_rows, read_text
 
 # %% ../../nbs/pairs/isolates.ipynb #c006
 ISOLATE_COLUMNS = dict(
@@ -251,16 +251,17 @@ def make_pairs(
     return out
 
 # %% ../../nbs/pairs/isolates.ipynb #c055
-def _ready_row(row, sequences):
-    "Read (id, id, label) against the sequences: (column, reason, key, label)."
+def _ready_row(row, sequences, clean):
+    "Read (id, id, label) against the sequences, cleaned once for each id: (column, reason, key, label)."
     if len(row) < 3: return "", "fewer than three cells", None, 0
     unknown = [name for name in row[:2] if name not in sequences]
     if unknown: return "id", f"no sequence for {unknown[0]!r}", None, 0
-    clean = [check_sequence(sequences[name]) for name in row[:2]]
-    if reason := clean[0][1] or clean[1][1]: return "sequence", reason, None, 0
+    for name in row[:2]:
+        if name not in clean: clean[name] = ((s := check_sequence(sequences[name]))[1], sequence_id(s[0]), s[0])
+    if reason := clean[row[0]][0] or clean[row[1]][0]: return "sequence", reason, None, 0
     if row[2] not in ("0", "1", "0.0", "1.0"): return "label", f"the label is {row[2]!r}, neither 0 nor 1", None, 0
-    if clean[0][0] == clean[1][0]: return "id", "a pair with itself", None, 0
-    return "", "", pair_key(*((sequence_id(c[0]), c[0], name) for c, name in zip(clean, row))), int(float(row[2]))
+    key = pair_key(*((*clean[name][1:], name) for name in row[:2]))
+    return ("id", "a pair with itself", None, 0) if key[0][1] == key[1][1] else ("", "", key, int(float(row[2])))
 
 _ready_columns = "a_id b_id a_seq b_seq label a_isolate b_isolate a_segment b_segment a_protein b_protein copies".split()
 
@@ -270,9 +271,9 @@ def ready_pairs(
     file:str,       # name of the pair file, for messages
 ) -> pd.DataFrame:  # pair table with a_protein, b_protein; isolates and segments are empty; .attrs["rejected"], .attrs["counts"]
     "Make a pair table of ready pairs; what is wrong is set aside."
-    pairs, rejected = {}, Rejected(file)
+    pairs, rejected, clean = {}, Rejected(file), {}
     for line, row in rows:
-        column, reason, key, label = _ready_row(row, sequences)
+        column, reason, key, label = _ready_row(row, sequences, clean)
         if reason: rejected.add(line, column, " ".join(row), reason); continue
         one = pairs.setdefault((key[0][0], key[1][0]), dict(key=key, lines=[], labels=set()))
         one["lines"].append(line); one["labels"].add(label)
@@ -309,3 +310,43 @@ def read_dscript(
     "Read pairs in the format of D-SCRIPT."
     (ids, _, _, sequences), _ = parse_fasta(read_text(fasta))
     return ready_pairs(read_cells(pairs), dict(zip(ids, sequences)), str(pairs))
+
+# %% ../../nbs/pairs/isolates.ipynb #c060b
+def read_parts(
+    files:dict, # split -> (pairs, dictionary), both as for `read_pipr`
+) -> pd.DataFrame: # pair table with `split`, see `ready_pairs`
+    "Read pairs that were published with their split."
+    parts = {split: read_pipr(*paths) for split, paths in files.items()}
+    out = pd.concat([table.assign(split=split) for split, table in parts.items()], ignore_index=True)
+    counted = {split: table.attrs["counts"] for split, table in parts.items()}
+    counts = {name: sum(r[name] for r in counted.values()) for name in ("positives", "negatives", "repeated")}
+    rejected = sum((Counter(r["rejected"]) for r in counted.values()), Counter())
+    bad = [table.attrs["rejected"] for table in parts.values()]
+    bad = Rejected(", ".join(b.file for b in bad), sum(map(list, bad), []))
+    out.attrs = dict(rejected=bad, counts=dict(**counts, rejected=dict(rejected)))
+    return out
+
+# %% ../../nbs/pairs/isolates.ipynb #c060e
+def read_pairs(
+    source,      # pair table with a_seq and b_seq, or isolates as for `read_isolates`: a DataFrame, or the path of a file
+) -> pd.DataFrame: # a DataFrame of pairs as it is; else all columns as strings, sequences cleaned; .attrs["rejected"]
+    "Read pairs without labels."
+    sides = ["a_seq", "b_seq"]
+    if isinstance(source, pd.DataFrame) and {*sides} <= {*source}: return source
+    rows = read_rows(source, frozenset(map(plain_name, sides)))
+    if not {*sides} <= {*rows.names}:
+        isolates = read_isolates(source)
+        out = positive_pairs(check_isolates(isolates))[0].drop(columns=["label", "copies"])
+        out.attrs = isolates.attrs
+        return out
+    table, rejected, kept = pd.DataFrame(dict(zip(rows.names, rows.columns))), Rejected(rows.file), []
+    for bad in rows.bad: rejected.add(*bad)
+    for k, (number, *raw) in enumerate(zip(rows.row, table.a_seq, table.b_seq)):
+        clean = [check_sequence(s) for s in raw]
+        wrong = next(((side, s, reason) for side, s, (_, reason, _) in zip(sides, raw, clean) if reason), None)
+        if wrong: rejected.add(number, *wrong)
+        else: kept.append((k, *(c[0] for c in clean)))
+    if not kept: raise ValueError(f"{rows.file}: no usable pair; the first reasons: {[r['reason'] for r in rejected[:3]]}")
+    out = table.iloc[[k[0] for k in kept]].reset_index(drop=True).assign(a_seq=[k[1] for k in kept], b_seq=[k[2] for k in kept])
+    out.attrs = dict(rejected=rejected)
+    return out

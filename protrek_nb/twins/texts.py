@@ -33,7 +33,7 @@ def tfidf(
     return normalize(weighed)
 
 # %% ../../nbs/twins/texts.ipynb #c013
-TEXT_DIFFERENCES = ("auto", "grounded", "tfidf_corpus", "tfidf_group")
+TEXT_DIFFERENCES = ("auto", "grounded", "labels", "tfidf_corpus", "tfidf_group")
 
 def label_matrix(table):
     "Mark the labels of each row."
@@ -47,8 +47,8 @@ def resolve_difference(table, text_difference):
         raise ValueError(f"unknown text difference {text_difference!r}; one of: {', '.join(TEXT_DIFFERENCES)}")
     labelled = np.mean([bool(s) for s in label_sets(table)] or [0])
     if text_difference == "auto": return "grounded" if labelled >= .5 else "tfidf_corpus"
-    if text_difference == "grounded" and not labelled:
-        raise ValueError("text_difference='grounded' needs a column `labels` with at least one label, "
+    if text_difference in ("grounded", "labels") and not labelled:
+        raise ValueError(f"text_difference={text_difference!r} needs a column `labels` with at least one label, "
                          "such as 'GO:0004722; EC:3.1.3.16'; this table has none")
     return text_difference
 
