@@ -28,7 +28,7 @@ from ..core import atomic_path, find_path, hash_table, parse_parameters, patch_t
 from .folds import (assign_folds, check_positives, check_splits, deal_chains, global_thresholds, long_table, run_fold,
                                       write_oof, write_thresholds)
 from ..model import default_device
-from .baseline import RIVALS, rival_by_ion
+from .baseline import rival_by_ion
 from .mixture import fit_mixture, mix, mix_folds
 from .frozen import ReducedEncoder, find_directions
 from .prototypes import prototype_loss
@@ -228,7 +228,8 @@ def evaluate(self, prepared, trained): # (residues of all folds, and of the test
     parts = {"out of fold": oof}
     if len(test):
         means = [np.mean(p, 0) for p in zip(*(predict_chains(model, test) for model in models))]
-        rivals = {column: rival_by_ion(prepared.train, test, name) for column, name in MODELS.items() if name in RIVALS}
+        names = {column: name for column, name in MODELS.items() if column not in ("probability", "alone")}
+        rivals = {column: rival_by_ion(prepared.train, test, name) for column, name in names.items()}
         long, limits = long_table(test, probability=means, **rivals), global_thresholds(oof)
         if self.neighbours:
             weights, long = fit_mixture(oof), long.assign(alone=long.probability)
