@@ -49,7 +49,7 @@ data: env  ## write the toy tables again: always the same bytes
 base: env  ## pretrain the toy base model again (about 18 minutes on two cores)
 	$(BIN)/python -m protrek_nb.toy.base
 
-real-base: weights  ## join UniRep and MiniLM, and train their heads on real proteins; needs the public tables, about an hour on two cores
+real-base: weights  ## join UniRep and MiniLM, and train their heads on real proteins; needs the public tables; it reads ten million residues first, once
 	$(BIN)/python -m protrek_nb.studies.base
 
 study: env  ## the toy run with five seeds and two recipes, one row each in benchmarks/results/toy_study.csv

@@ -88,12 +88,19 @@ def read_yeast(
 # %% ../../nbs/data/sources.ipynb #p002
 PRODUCTS = ("archaea", "viruses", "mitochondria")
 
+def _ec_gene_product(text):
+    "Split a description; without `~~~` all of it is the product, and its last name that ends in a number the gene."
+    parts = text.split("~~~")
+    if len(parts) > 2: return parts[:3]
+    named = re.findall(r"\b(?:bla)?[A-Z][A-Za-z0-9]*(?:-[A-Z0-9]+)*-\d+[a-z]?\b", text)
+    return "", named[-1] if named else "", text
+
 def product_rows(
-    path,     # FASTA, headers `accession EC~~~gene~~~product~~~...`
+    path,     # FASTA, headers `accession EC~~~gene~~~product~~~...`, or plain descriptions
 ) -> Rows:    # columns protein_id, sequence, ec, gene, product
     "Read proteins with gene and product, without any check yet."
     rows = read_rows(path)
-    parts = [(text.split("~~~") + [""] * 3)[:3] for text in rows.column("text")]
+    parts = map(_ec_gene_product, rows.column("text"))
     for column, values in zip(("ec", "gene", "product"), zip(*parts)): rows.add(column, [v.strip() for v in values])
     return rows
 
@@ -233,28 +240,18 @@ def phenotype_text(
     return f"{' '.join(words).capitalize()} class A beta-lactamase." if words else ""
 
 # %% ../../nbs/data/sources.ipynb #l004
-def _gene_and_product(text):
-    "Split a description: (gene, product); without `~~~` all of it is the product, and its last name that ends in a number the gene."
-    parts = text.split("~~~")
-    if len(parts) > 2: return parts[1], parts[2]
-    named = re.findall(r"\b(?:bla)?[A-Z][A-Za-z0-9]*(?:-[A-Z0-9]+)*-\d+[a-z]?\b", text)
-    return named[-1] if named else "", text
-
 def read_lactamases(
     data_dir=None,          # folder with the public data
     path=None,              # another FASTA file with such headers
     unsaid: bool = False,   # keep alleles whose phenotype is not said, with an empty text
 ) -> pd.DataFrame:          # protein table with text (the phenotype), labels (its words), family, gene, product
     "Read alleles of class A beta-lactamases with their phenotype."
-    rows = read_rows(source_path("amr_proteins.faa.gz", data_dir) if path is None else path)
-    split = [_gene_and_product(t) for t in rows.column("text")]
-    rows.columns[rows.names.index("text")] = [product for _, product in split]
-    rows.add("gene", [gene for gene, _ in split]); rows.add("family", [allele_family(gene) for gene, _ in split])
+    rows = product_rows(source_path("amr_proteins.faa.gz", data_dir) if path is None else path)
+    rows.add("family", map(allele_family, rows.column("gene")))
     def is_other(product): return re.search(r"class ([B-Z]|A\d)\b", product) or not (unsaid or "class A beta-lactamase" in product)
-    other = [bool(is_other(product)) for product in rows.column("text")]
-    set_aside(rows, other, "text", "no beta-lactamase of class A")
-    words = [[w for w in PHENOTYPES if w in p] for p in rows.column("text")]
-    rows.add("product", rows.column("text"))
+    other = [bool(is_other(product)) for product in rows.column("product")]
+    set_aside(rows, other, "product", "no beta-lactamase of class A")
+    words = [[w for w in PHENOTYPES if w in p] for p in rows.column("product")]
     rows.columns[rows.names.index("text")] = [phenotype_text(w) for w in words]
     rows.add("labels", ["; ".join(w) for w in words])
     if not unsaid: set_aside(rows, [not w for w in words], "product", "the product does not name the phenotype")

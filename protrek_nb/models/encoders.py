@@ -22,7 +22,7 @@ from ..core import find_path, project_path
 from ..data.checks import AMINO_ACIDS, letter_codes
 from ..model import ProTrek, default_device, evaluating, quiet
 from .adapt import TARGETS
-from .heads import POOLINGS
+from .heads import POOLINGS, join_windows
 from .kernels import speed_up
 from .published import CheckpointError, small_esm
 from .residues import check_proteins, check_texts, read_windows, windows
@@ -205,15 +205,12 @@ class UniRepEncoder(EsmEncoder):
     def summary(self, sequences, piece=None):
         spans = [windows(len(s), self.window, self.overlap) for s in sequences]
         strings = [s[a:b] for s, cut in zip(sequences, spans) for a, b in cut]
-        owner, lengths = np.repeat(np.arange(len(spans)), [len(cut) for cut in spans]), np.array([len(s) for s in strings])
-        out_ND = np.zeros((len(sequences), 3 * self.width), np.float32)
-        weights = lengths / np.bincount(owner, lengths)[owner] if strings else lengths
+        out = torch.zeros(len(strings), 3 * self.width)
         with evaluating(self):
-            for batch in plan_batches(lengths + 2, *self.limits):
+            for batch in plan_batches([len(s) + 2 for s in strings], *self.limits):
                 inputs = self.tokens([strings[i] for i in batch]).to(self.device).inputs
-                vector_BD = self.model(**inputs).pooler_output.float().cpu().numpy()
-                np.add.at(out_ND, owner[batch], weights[batch, None] * vector_BD)
-        return out_ND
+                out[batch] = self.model(**inputs).pooler_output.float().cpu()
+        return join_windows(out, spans).numpy()
 
 # %% ../../nbs/models/encoders.ipynb #c030
 E1_PADS = dict(input_ids=0, within_seq_position_ids=-1, global_position_ids=-1, sequence_ids=-1)
@@ -329,12 +326,13 @@ def encoder_of(
     return EsmEncoder(encoder, tokenizer or esm_tokenizer(AA_VOCAB), source)
 
 def load_checkpoint(
-    source:str, # folder or hub name of an ESM or ProTrek checkpoint
-) -> EsmEncoder:
-    "Load an ESM checkpoint, or else the sequence tower of a ProTrek model."
+    source:str, # folder or hub name of an ESM, BERT or ProTrek checkpoint
+) -> Encoder:
+    "Load an ESM or BERT checkpoint, or else the sequence tower of a ProTrek model."
     path = str(find_path(source))
     try: kind = PreTrainedConfig.get_config_dict(path)[0].get("model_type")
     except OSError: kind = None
+    if kind == "bert": return load_text(path)
     return load_esm(path) if kind == "esm" else encoder_of(ProTrek.from_pretrained(path), source=path)
 
 ENCODERS = (("letters", lambda source: LetterEncoder()),  # (pattern of the names, function that opens one); the first that fits counts

@@ -8,21 +8,12 @@ __all__ = ['join_encoders', 'recall_tower']
 # %% ../../nbs/models/joined.ipynb #c004
 import numpy as np
 import torch
-from transformers import BertModel, BertTokenizer, EsmModel, EsmTokenizer
 
 from ..core import sha256_text
-from ..model import ProTrek, ProTrekConfig, quiet
-from .encoders import TextEncoder, encoder_of, open_means
-from .kernels import speed_up
-from .unirep import load_unirep, unirep_tokenizer
-from .weights import PACKAGES, weights_path
+from ..model import ProTrek, ProTrekConfig
+from .encoders import TextEncoder, encoder_of, open_encoder, open_means
 
 # %% ../../nbs/models/joined.ipynb #c007
-def _open_sequence(source):
-    "Open a sequence encoder: (encoder, tokenizer, pooling)."
-    if source.startswith("unirep-"): return load_unirep(source), unirep_tokenizer(), "fusion"
-    return EsmModel.from_pretrained(source, add_pooling_layer=False), EsmTokenizer.from_pretrained(source), "mean"
-
 def join_encoders(
     sequence:str,      # "unirep-1900", "unirep-256", "unirep-64", each with "-bf16" if wished, or folder or hub name of an ESM
     text:str,          # "minilm", or folder or hub name of a BERT
@@ -31,16 +22,15 @@ def join_encoders(
     seed=0,            # of the heads' random weights
 ) -> ProTrek:          # in evaluation mode
     "Join two pretrained encoders; their heads are not trained yet."
-    text = str(weights_path(text)) if text in PACKAGES else text
-    with quiet():
-        encoder, tokenizer, pooling = _open_sequence(sequence)
-        reader = BertModel.from_pretrained(text, add_pooling_layer=False)
-    config = ProTrekConfig(encoder.config, reader.config, repr_dim=repr_dim, head_width=head_width,
+    protein, reader = open_encoder(sequence, "cpu"), open_encoder(text, "cpu")
+    if not isinstance(reader, TextEncoder): raise ValueError(f"{text!r} is no encoder of texts: 'minilm', or a BERT is needed")
+    encoder, pooling = (protein.model, "fusion") if protein.kind == "unirep" else (protein.model.esm, "mean")
+    config = ProTrekConfig(encoder.config, reader.model.config, repr_dim=repr_dim, head_width=head_width,
                            pooling=dict(sequence=pooling, text="mean"), window=1024 if pooling == "fusion" else None)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = ProTrek(config, dict(sequence=tokenizer, text=BertTokenizer.from_pretrained(text)))
-    model.sequence.encoder, model.text.encoder = encoder, speed_up(reader)
+        model = ProTrek(config, dict(sequence=protein.reader.tokenizer, text=reader.reader.tokenizer))
+    model.sequence.encoder, model.text.encoder = encoder, reader.model
     return model.eval()
 
 # %% ../../nbs/models/joined.ipynb #c012
