@@ -28,7 +28,7 @@ def join_windows(
 ):           # (number of strings, I)
     "Average the windows of each string, weighted by their lengths."
     kind = dict(device=vec_PI.device, dtype=vec_PI.dtype)
-    owner_P = torch.tensor([row for row, cut in enumerate(spans) for _ in cut], device=vec_PI.device)
+    owner_P = torch.tensor([row for row, cut in enumerate(spans) for _ in cut], dtype=torch.long, device=vec_PI.device)
     length_P = torch.tensor([1 if b is None else b - a for cut in spans for a, b in cut], **kind)
     total_N = torch.zeros(len(spans), **kind).index_add(0, owner_P, length_P)
     weighted_PI = vec_PI * (length_P / total_N[owner_P])[:, None]
