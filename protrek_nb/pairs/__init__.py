@@ -19,7 +19,7 @@ from .heads import HeadConfig, PairClassifier
 from .isolates import make_pairs, metadata_names, read_dscript, read_isolates, read_pairs, read_parts, read_pipr, sequence_id
 from .inputs import SlotNorm, features, order_pairs
 from ..model import default_device
-from .controls import auc_gains, by_matching, control_scores, has_sides, judge_scores, leak_audit
+from .controls import ALONE, auc_gains, by_matching, control_scores, has_sides, judge_scores, leak_audit, vectors_alone
 from . import splits, training
 from .splits import split_pairs
 from .training import PairPlan, PairTrainer, ResiduePairs, VectorPairs, pair_metrics, pair_scores, pick_threshold, write_training
@@ -144,10 +144,11 @@ def open_vectors(
     run:PairRun,       # says what the head reads
     encoder,           # Encoder, or its name
     pairs:pd.DataFrame,# a_id, b_id, a_seq, b_seq
+    say=None,          # called with a line for each shard that is computed
 ):                     # Store
     "Open the vectors that a head reads: one for each residue, or their mean."
     proteins = dict(zip([*pairs.a_id, *pairs.b_id], [*pairs.a_seq, *pairs.b_seq]))
-    return open_residues(encoder, proteins, mean=run.head != "attention")
+    return open_residues(encoder, proteins, say, mean=run.head != "attention")
 
 def read_sides(
     vectors,            # Store
@@ -180,7 +181,7 @@ def prepare(self, inputs, say=print): # Prepared
     table = order_pairs(split_pairs(inputs, self.split, self.max_identity, seed=self.seed))
     for line in table.attrs["split"]["few"]: say(f"warning: {line}")
     rows, certificate = {s: table[table["split"] == s] for s in components.SPLITS}, certify(table, self.max_identity)
-    with first_process_first(): vectors = open_vectors(self, self.encoder, table)
+    with first_process_first(): vectors = open_vectors(self, self.encoder, table, say)
     norm = fit_norm(self, vectors, rows["train"])
     parts = {s: read_sides(vectors, part, part.label, norm) for s, part in rows.items()}
     width = parts["train"].a.shape[1] if vectors.mean else vectors.width
@@ -205,6 +206,15 @@ def train(self, prepared, run_dir, say): # (head with the weights of the best ep
     return head.eval(), pick_threshold(valid.label_N, pair_scores(head, valid), self.threshold)
 
 # %% ../../nbs/09_pairs.ipynb #c026
+def _alone(prepared):
+    "Score all rows by the vectors of single proteins; nothing where the head reads residues."
+    if not isinstance(prepared.parts["train"], VectorPairs): return {}
+    sides, order = [], np.concatenate([np.flatnonzero(prepared.table["split"] == split) for split in prepared.parts])
+    for side in "ab":
+        rows_ND = np.concatenate([getattr(part, side).numpy() for part in prepared.parts.values()])
+        sides.append(rows_ND[np.argsort(order)])
+    return {ALONE: vectors_alone(prepared.table, *sides)}
+
 def measure_pairs(
     prepared:Prepared,  # data
     prob_N,             # probability for each row of the table
@@ -216,7 +226,7 @@ def measure_pairs(
     `audit` asks what could have leaked where a clean split gave much, `matching` counts errors by the metadata
     that agree, where there are any."""
     at = (prepared.table["split"] == "test").to_numpy()
-    scores = pd.concat([pd.DataFrame(dict(head=prob_N), index=prepared.table.index), control_scores(prepared.table, seed)], axis=1)
+    scores = pd.DataFrame(dict(head=prob_N, **control_scores(prepared.table, seed), **_alone(prepared)), index=prepared.table.index)
     judged = judge_scores(prepared.table, scores, replicates=replicates)
     test = pair_metrics(prepared.table.label[at], prob_N[at], threshold)
     out = dict(test=test, threshold=threshold, rows=int(at.sum()), judged=judged.to_dict("records"))
