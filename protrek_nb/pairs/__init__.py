@@ -39,11 +39,11 @@ _all_ = ["read_isolates", "make_pairs", "split_pairs", "features", "PairClassifi
 def data_recipe(
     data:str, # as in PairRun
 ) -> dict:    # field of PairRun -> value
-    "Give the parameters that a data set is run with; a path is treated as the toy isolates are. Those of bernett are a first choice."
-    common = dict(learning_rate=0.003, batch_size=64, max_identity=0.5, split="cluster", encoder="letters", head="attention",
+    "Give the parameters that a data set is run with; a path is treated as the toy isolates are."
+    common = dict(epochs=30, learning_rate=0.003, batch_size=64, max_identity=0.5, split="cluster", encoder="letters", head="attention",
                   kinds="concat", components=0, dropout=0.0)
     vectors = dict(head="mlp", kinds="concat,difference,product", learning_rate=1e-3, dropout=0.2)
-    towers = dict(head="towers", kinds="product,difference", components=300, learning_rate=2e-3, dropout=0.3, batch_size=2048)
+    towers = dict(head="towers", kinds="product,difference", components=30, epochs=8, learning_rate=2e-3, dropout=0.3, batch_size=2048)
     own = dict(swine=dict(vectors, max_identity=0.99), pipr=dict(vectors, max_identity=0.4), dscript=dict(vectors, max_identity=0.4),
                bernett=dict(towers, max_identity=0.4, split="published", encoder="unirep-1900-bf16"))
     return {**common, **own.get(data, {})}
@@ -53,7 +53,7 @@ class PairRun(Run):
     "Train a classifier of pairs on frozen vectors."
     name: str = "pairs"                # of the run folder under reports/runs/
     data: str = "toy"                  # "toy", "swine", "pipr", "dscript", "bernett", or the path of an isolate table
-    epochs: int = 30                   # passes over the training pairs
+    epochs: int | None = None          # passes over the training pairs
     seed: int = 42                     # of negatives, split, weights, batches and bootstrap
     learning_rate: float | None = None # of AdamW
     batch_size: int | None = None      # pairs in a batch
