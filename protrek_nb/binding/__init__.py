@@ -271,8 +271,8 @@ LONGEST = 2048
 class SitePredictor(Predictor):
     "Says which residues of a chain bind a metal ion: a language model with two prototypes for each ion, the mean of all folds."
     run_class, records, own = BindingRun, ("sites",), "prototypes"
-    limits = """A score ranks residues and is not calibrated: 0.4 does not mean that four residues in ten bind. Thresholds were chosen
-    out of fold. Only the ions of the training are known."""
+    limits = """A score that is mixed with the labels of neighbours is a probability, fitted out of fold. Any other only ranks residues:
+    0.4 does not mean that four in ten bind. Thresholds were chosen out of fold. Only the ions of the training are known."""
     def __init__(self, saved):
         super().__init__(saved)
         folders = [saved.folder / fold for fold in saved.config.get("folds", ["."])]
