@@ -19,8 +19,8 @@ from .heads import HeadConfig, PairClassifier
 from .isolates import make_pairs, metadata_names, read_dscript, read_isolates, read_pairs, read_parts, read_pipr, sequence_id
 from .inputs import SlotNorm, features, order_pairs
 from ..model import default_device
-from .controls import ALONE, auc_gains, by_matching, control_scores, has_sides, judge_scores, leak_audit, vectors_alone
-from . import splits, training
+from .controls import auc_gains, by_matching, control_scores, has_sides, judge_scores, leak_audit, vectors_alone
+from . import controls, splits, training
 from .splits import split_pairs
 from .training import PairPlan, PairTrainer, ResiduePairs, VectorPairs, pair_metrics, pair_scores, pick_threshold, write_training
 from ..models.encoders import open_residues
@@ -213,7 +213,7 @@ def _alone(prepared):
     for side in "ab":
         rows_ND = np.concatenate([getattr(part, side).numpy() for part in prepared.parts.values()])
         sides.append(rows_ND[np.argsort(order)])
-    return {ALONE: vectors_alone(prepared.table, *sides)}
+    return {controls.ALONE: vectors_alone(prepared.table, *sides)}
 
 def measure_pairs(
     prepared:Prepared,  # data
