@@ -43,11 +43,11 @@ from .training.twins import TwinPlan, TwinTrainer, replay_rows
 @dataclass(frozen=True)
 class TrainRun(Run):
     "Fine-tune a protein-text model on twins."
-    defaults = {"": dict(base="data/toy_base", recipe="balanced"), # what "auto" means, by data set; "": all others
-                "lactamases": dict(base="unirep-1900-bf16+minilm", recipe="alleles")}
+    defaults = {"": dict(base="data/toy_base", recipe="balanced", epochs=30), # of what is not given, by data set; "": all others
+                "lactamases": dict(base="unirep-1900-bf16+minilm", recipe="alleles", epochs=12)}
     name: str = "twins"             # of the run folder under reports/runs/
     data: str = "toy"               # "toy", real tables by name ("toxins", "terpenes+receptors", ...), or the path of a protein table
-    epochs: int = 30                # passes over the training pairs
+    epochs: int | None = None       # passes over the training pairs; None: see `defaults`
     seed: int = 42                  # of the split, the batches and the bootstrap
     base: str = "auto"              # model folder, .pt file, hub name; two encoders, "unirep-1900+minilm"; "small": random; "auto": by data
     recipe: str = "auto"            # one of recipes.RECIPES; "auto": by data, see `defaults`
@@ -57,7 +57,7 @@ class TrainRun(Run):
 
     def __post_init__(self):
         for name, value in {**self.defaults[""], **self.defaults.get(self.data, {})}.items():
-            if getattr(self, name) == "auto": object.__setattr__(self, name, value)
+            if getattr(self, name) in ("auto", None): object.__setattr__(self, name, value)
         super().__post_init__()
         if self.max_residues is None or self.max_residues > 0: return
         raise ValueError(f"max_residues = {self.max_residues} must be at least 1; leave it out to cut nothing")
