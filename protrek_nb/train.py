@@ -44,7 +44,7 @@ from .training.twins import TwinPlan, TwinTrainer, replay_rows
 class TrainRun(Run):
     "Fine-tune a protein-text model on twins."
     defaults = {"": dict(base="data/toy_base", recipe="balanced", epochs=30), # of what is not given, by data set; "": all others
-                "lactamases": dict(base="unirep-1900-bf16+minilm", recipe="alleles", epochs=12)}
+                "lactamases": dict(base="unirep-1900-bf16+minilm", recipe="alleles", epochs=12)} # "families" where one is the test
     name: str = "twins"             # of the run folder under reports/runs/
     data: str = "toy"               # "toy", real tables by name ("toxins", "terpenes+receptors", ...), or the path of a protein table
     epochs: int | None = None       # passes over the training pairs; None: see `defaults`
@@ -56,6 +56,7 @@ class TrainRun(Run):
     max_residues: int | None = None # cut longer proteins after so many residues, and count them; None: never
 
     def __post_init__(self):
+        if self.test_family and self.recipe == "auto": object.__setattr__(self, "recipe", "families")
         for name, value in {**self.defaults[""], **self.defaults.get(self.data, {})}.items():
             if getattr(self, name) in ("auto", None): object.__setattr__(self, name, value)
         super().__post_init__()
@@ -172,7 +173,7 @@ def load_base(
     if run.max_residues: model.max_length = run.max_residues
     if run.alleles:
         train = table[table.split == "train"]
-        model.add_aligned(make_frame(train.sequence.tolist(), train.family.tolist()))
+        model.add_aligned(make_frame(train.sequence.tolist(), train.family.tolist(), changes=not run.test_family))
     return model
 
 # %% ../nbs/05_train.ipynb #c026

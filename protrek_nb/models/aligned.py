@@ -102,6 +102,7 @@ def most_central(
 def make_frame(
     sequences,  # list of str, of the training split
     families,   # family of each
+    changes:bool=True, # also look at what is not as in the anchor
 ) -> dict:      # anchors: list of str; columns: for each anchor the column of each residue; width: number of columns; used: see `varying`
     "Number the columns that all families share."
     rows = {f: [s for s, g in zip(sequences, families) if f == g] for f in dict.fromkeys(families)}
@@ -116,7 +117,7 @@ def make_frame(
             if a != "-": keys_of.append((at, beyond))
         keys.append(keys_of)
     number = {key: column for column, key in enumerate(sorted({key for keys_of in keys for key in keys_of}))}
-    frame = dict(anchors=anchors, columns=[[number[key] for key in keys_of] for keys_of in keys], width=len(number))
+    frame = dict(anchors=anchors, columns=[[number[key] for key in keys_of] for keys_of in keys], width=len(number), changes=changes)
     return dict(frame, used=varying(Frame(frame), sequences, families))
 
 # %% ../../nbs/models/aligned.ipynb #c013
@@ -129,11 +130,11 @@ class AlignedResidues(nn.Module):
         repr_dim:int,   # D, of the joint space
     ):
         super().__init__()
-        self.frame, places = Frame(frame), np.arange(frame["width"] + 1)
+        self.frame, self.changes, places = Frame(frame), frame["changes"], np.arange(frame["width"] + 1)
         self.used = np.array(frame["used"], int)
         self.bell_CC = np.exp(-0.5 * ((places[:, None] - places) / REACH) ** 2).astype(np.float32)
         self.drop = nn.Dropout(0.0)  # the rate is the recipe's
-        self.weight = nn.Parameter(torch.zeros(len(self.used) + CHANGES * len(places) + 1, repr_dim))
+        self.weight = nn.Parameter(torch.zeros(len(self.used) + self.changes * CHANGES * len(places) + 1, repr_dim))
 
     def features(self,
         sequences,  # list of N str
@@ -142,9 +143,11 @@ class AlignedResidues(nn.Module):
         codes_NC, aligned_N = self.frame(sequences)
         has_NK = np.zeros((len(sequences), self.frame.size), np.float32)
         np.put_along_axis(has_NK, codes_NC, 1, axis=1)
-        changes_NKC = has_NK[:, self.frame.letters:].reshape(len(sequences), CHANGES, -1) @ self.bell_CC
-        one_N1 = np.ones((len(sequences), 1), np.float32)
-        return np.concatenate([has_NK[:, self.used], changes_NKC.reshape(len(sequences), -1), one_N1], 1), aligned_N
+        parts = [has_NK[:, self.used], np.ones((len(sequences), 1), np.float32)]
+        if self.changes:
+            changes_NKC = has_NK[:, self.frame.letters:].reshape(len(sequences), CHANGES, -1) @ self.bell_CC
+            parts.insert(1, changes_NKC.reshape(len(sequences), -1))
+        return np.concatenate(parts, 1), aligned_N
 
     def forward(self,
         sequences,  # list of N str

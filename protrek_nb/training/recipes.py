@@ -88,8 +88,9 @@ RECIPES = dict(
 )
 RECIPES["pretrain_pairs"] = replace(RECIPES["pretrain"], towers=("sequence", "text"), structure=False)
 RECIPES["heads"] = replace(RECIPES["pretrain_pairs"], heads_only=True, batch_size=256, learning_rate=1e-3, keep="best")
-RECIPES["alleles"] = Recipe(twin=1.0, choice=1.0, twin_share_start=0.75, twin_share_end=0.75, heads_only=True, towers=(), batch_size=64,
-                            learning_rate=5e-4, weight_decay=0.01, beta2=0.98, dropout=0.5, lr_schedule="cosine", warmup=0.05, clip=1.0, keep="last")
+RECIPES["families"] = Recipe(twin=1.0, heads_only=True, towers=(), batch_size=64, learning_rate=2e-3, weight_decay=0.01, beta2=0.98,
+                             lr_schedule="cosine", warmup=0.05, clip=1.0, keep="last")
+RECIPES["alleles"] = replace(RECIPES["families"], choice=1.0, twin_share_start=0.75, twin_share_end=0.75, learning_rate=5e-4, dropout=0.5)
 RECIPES["balanced_large"] = replace(RECIPES["balanced"], learning_rate=2e-5)
 
 def get_recipe(
