@@ -47,7 +47,7 @@ class TrainRun(Run):
                 "lactamases": dict(base="unirep-1900-bf16+minilm", recipe="alleles", epochs=12)} # "families" where one is the test
     name: str = "twins"             # of the run folder under reports/runs/
     data: str = "toy"               # "toy", real tables by name ("toxins", "terpenes+receptors", ...), or the path of a protein table
-    epochs: int | None = None       # passes over the training pairs; None: see `defaults`
+    epochs: int | None = None       # passes over the training pairs; None: 30, and 12 for lactamases
     seed: int = 42                  # of the split, the batches and the bootstrap
     base: str = "auto"              # model folder, .pt file, hub name; two encoders, "unirep-1900+minilm"; "small": random; "auto": by data
     recipe: str = "auto"            # one of recipes.RECIPES; "auto": by data, see `defaults`

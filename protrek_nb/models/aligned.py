@@ -44,7 +44,7 @@ class Frame:
     def codes(self, sequence): # int (2 * (width + MOST_INSERTIONS),), 0 where there is nothing; None where no anchor is alike
         "Number letters, gaps and insertions; then what is not as in the anchor."
         identity, k, row, against = self.nearest(sequence)
-        if identity < LEAST_IDENTITY: return None
+        if identity * min(1, len(self.anchors[k]) / len(sequence)) < LEAST_IDENTITY: return None  # a long stranger has some of everything
         letter_C, change_C, inserted, at = np.full(self.width, KINDS - 1), np.zeros(self.width, int), set(), 0
         for letter, (a, r) in zip(_letters(row), zip(row, against)):
             column = self.columns[k][min(at, len(self.columns[k]) - 1)]
