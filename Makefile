@@ -59,7 +59,7 @@ real: env  ## fine-tune on real toxins and terpene synthases; needs the public t
 	$(BIN)/python benchmarks/real_runs.py
 
 studies: env  ## the sister systems: parts taken away, splits with every control, real data; hours on two cores
-	for study in go_study go_real pair_splits binding_study binding_real binding_step; do $(BIN)/python benchmarks/$$study.py || exit 1; done
+	for study in go_study go_real pair_heads pair_splits binding_study binding_real binding_step; do $(BIN)/python benchmarks/$$study.py || exit 1; done
 
 bench: env  ## similarity, mining, encoding and the training step against their peers; about an hour on two cores
 	for question in similarity mining encoding step; do $(BIN)/python benchmarks/$$question.py || exit 1; done

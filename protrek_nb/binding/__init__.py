@@ -32,7 +32,7 @@ from .baseline import rival_by_ion
 from .mixture import fit_mixture, mix, mix_folds
 from .frozen import ReducedEncoder, find_directions
 from .prototypes import prototype_loss
-from ..metrics.residues import area_gain, high_recall_area, site_table
+from ..metrics.residues import area_gain, area_replicates, high_recall_area, site_table
 from ..data.checks import check_sequence
 from ..data.tables import read_proteins
 from ..models.encoders import open_encoder, open_residues
@@ -170,13 +170,15 @@ def judge_residues(
     out = []
     for ion, part in long.groupby("ion"):
         counted = dict(question=question, ion=ion, residues=len(part), sites=int(part.label.sum()))
-        for column, model in MODELS.items():
-            if column not in part: continue
+        models = {column: model for column, model in MODELS.items() if column in part}
+        drawn = {column: area_replicates(part.label, part[column], part.component, 200, seed) for column in models}
+        for column, model in models.items():
             own = column == "probability"
-            rows = site_table(part.label, part[column], part.threshold, part.component, seed=seed)
+            rows = site_table(part.label, part[column], part.threshold, part.component, seed=seed, drawn=drawn[column])
             out.append(rows[own | ~rows.metric.isin(DECISIONS)].assign(model=model, **counted))
             if own: continue
-            gain, name = area_gain(part.label, part[column], part.probability, part.component, seed=seed), f"difference to {model}"
+            both, name = (drawn[column], drawn["probability"]), f"difference to {model}"
+            gain = area_gain(part.label, part[column], part.probability, part.component, seed=seed, drawn=both)
             out.append(gain.assign(model="difference" if column == "baseline" else name, **counted))
     return pd.concat(out, ignore_index=True)
 
@@ -271,8 +273,8 @@ LONGEST = 2048
 class SitePredictor(Predictor):
     "Says which residues of a chain bind a metal ion: a language model with two prototypes for each ion, the mean of all folds."
     run_class, records, own = BindingRun, ("sites",), "prototypes"
-    limits = """A score ranks residues and is not calibrated: 0.4 does not mean that four residues in ten bind. Thresholds were chosen
-    out of fold. Only the ions of the training are known."""
+    limits = """A score that is mixed with the labels of neighbours is a probability, fitted out of fold. Any other only ranks residues:
+    0.4 does not mean that four in ten bind. Thresholds were chosen out of fold. Only the ions of the training are known."""
     def __init__(self, saved):
         super().__init__(saved)
         folders = [saved.folder / fold for fold in saved.config.get("folds", ["."])]

@@ -240,7 +240,8 @@ def read_chain_file(
     data = read_bytes(path)
     first = decode(data)[0].lstrip().split("\n", 1)[0]
     if first.count("\t") >= 20: return read_biolip(path, (ion,), max_length, strict)
-    if SITE_LIST.fullmatch(first): return read_site_lists(path, ion, None, max_length, strict)
+    listed = any(SITE_LIST.fullmatch(line) for line in decode(data)[0].splitlines()[:50]) # the first may have none
+    if listed: return read_site_lists(path, ion, None, max_length, strict)
     if first.startswith(">") or not set("\t,") & set(first): return read_three_line(path, ion, max_length, strict)
     rows = parse_bytes(data, str(path), _known)
     table = read_residue_lists(rows, ion if match_columns(rows.names, LIST_COLUMNS)["ion"] is None else None, max_length, strict)

@@ -33,21 +33,25 @@ class BindingModel(nn.Module):
         projection:int=0,             # numbers that a state is reduced to; 0: none
         lora:Lora=None,               # None: all weights learn
         shared:bool=True,             # one adapter for all ions, or one for each
+        own:int=0,                    # numbers of a layer that each ion has for itself, with a score that learns; 0: cosines score
     ):
         super().__init__()
         if scoring_temperature <= 0: raise ValueError(f"scoring_temperature = {scoring_temperature} must be above 0")
         if not shared and lora is None and len(ions) > 1:
             raise ValueError("all weights learn, so they are shared: one adapter for each ion needs LoRA (lora_rank above 0)")
         self.backbone, self.ions, self.scoring_temperature = backbone, tuple(ions), float(scoring_temperature)
-        self.projection, self.lora, self.shared = projection, lora, shared
+        self.projection, self.lora, self.shared, self.own = projection, lora, shared, own
         self.names = ("shared",) if shared else self.ions
         self.origin = backbone.key
         if lora: put_adapters(backbone.model, lora, backbone.targets, self.names)
         head = lambda: nn.Linear(backbone.width, projection, bias=False) if projection else nn.Identity()
         self.heads = nn.ModuleDict({name: head() for name in self.names})
+        if own: self.heads = nn.ModuleDict({ion: nn.Sequential(nn.Linear(backbone.width, own), nn.GELU()) for ion in self.ions})
+        self.scores = nn.ModuleDict({ion: nn.Linear(own, 1) for ion in self.ions} if own else {})
+        for score in self.scores.values(): nn.init.constant_(score.bias, -4.0) # few residues bind
         self.counts, self.thresholds, self.run = {}, {}, {}  # of each ion, chosen on validation; parameters of the training
         for ion in self.ions:
-            for what in ("positive", "centre"): self.register_buffer(f"{what}_{ion}", torch.zeros(projection or backbone.width))
+            for what in ("positive", "centre"): self.register_buffer(f"{what}_{ion}", torch.zeros(own or projection or backbone.width))
 
     def adapter(self, ion): return "shared" if self.shared else ion
     @property
@@ -70,7 +74,7 @@ def forward(self,
     "Read all views in one pass."
     self.use(ion)
     states, logits = self.backbone(views.flat())
-    rows = views.rows(self.heads[self.adapter(ion)](states)).float()
+    rows = views.rows(self.heads[ion if self.own else self.adapter(ion)](states)).float()
     return rows, None if logits is None else logits.unflatten(0, views.targets_VBL.shape[:2])
 
 # %% ../../nbs/binding/model.ipynb #c014
@@ -84,7 +88,8 @@ def set_prototype(self, ion, prototype):
 @patch_to(BindingModel)
 def prototype(self, ion):
     "Give an ion's prototype; ValueError where it was not made yet."
-    if ion in self.counts: return Prototype(getattr(self, f"positive_{ion}"), getattr(self, f"centre_{ion}"), *self.counts[ion])
+    score = self.scores[ion] if self.own else None
+    if ion in self.counts: return Prototype(getattr(self, f"positive_{ion}"), getattr(self, f"centre_{ion}"), *self.counts[ion], score)
     raise ValueError(f"ion {ion!r} has no prototype yet: make it from chains that bind it; there are {', '.join(self.counts) or 'none'}")
 
 @patch_to(BindingModel)
@@ -125,7 +130,7 @@ def save_pretrained(self,
     backbone, whole = self.backbone, self.lora is None or self.backbone.source == "small"
     weights = {name: x for name, x in self.state_dict().items() if not name.startswith("backbone.")}
     weights |= {f"base.{name}": x for name, x in base_state(backbone.model).items()} if whole else {}
-    config = {name: getattr(self, name) for name in ("ions", "scoring_temperature", "projection", "shared", "counts")}
+    config = {name: getattr(self, name) for name in ("ions", "scoring_temperature", "projection", "shared", "own", "counts")}
     config |= dict(lora=self.lora and asdict(self.lora), sizes=getattr(backbone, "sizes", {}))
     def more(folder):
         for name in self.names if self.lora else (): write_adapter(backbone.model, folder / "adapters" / name, name)
@@ -144,7 +149,8 @@ def from_pretrained(cls,
     heads, base = ({n.removeprefix("base."): x for n, x in saved.weights.items() if n.startswith("base.") == own} for own in (False, True))
     lora, backbone = config["lora"] and Lora(**config["lora"]), given or open_backbone(source, "cpu", **config["sizes"])
     if base and not (given and lora): backbone.model.load_state_dict(base)
-    model = cls(backbone, config["ions"], config["scoring_temperature"], config["projection"], lora, config["shared"])
+    model = cls(backbone, config["ions"], config["scoring_temperature"], config["projection"], lora, config["shared"],
+                config.get("own", 0))
     if lora and model.origin != key:
         raise ValueError(f"{folder} was trained on the backbone {source} (key {key[:16]}), and this is {backbone.source} "
                          f"(key {model.origin[:16]}): adapters and prototypes mean nothing on another backbone; "

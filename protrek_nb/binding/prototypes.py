@@ -22,6 +22,7 @@ class Prototype:
     centre_D: torch.Tensor    # taken off every state before it is compared; zeros when not centred
     proteins: int             # proteins that it was made from
     positives: int            # binding residues among them
+    score: object = None      # a linear map that has learned to score states; None: the cosines do
 
     def to(self, device):
         "Move to a device."
@@ -69,6 +70,7 @@ def binding_logits(
 ):                        # logit_X: sigmoid gives the probability of binding
     "Score residues against a prototype; ValueError for a temperature that is not above 0."
     if not scoring_temperature > 0: raise ValueError(f"scoring_temperature must be above 0, not {scoring_temperature}")
+    if prototype.score is not None: return prototype.score(states_XD).squeeze(-1).float()
     sim_pos_X, sim_neg_X = similarities(states_XD, prototype)
     return (sim_pos_X - sim_neg_X) / scoring_temperature
 
@@ -175,7 +177,8 @@ def site_losses(
     loss, told = prototype_loss(sim_pos_VN, label_N, usable_VN, settings.eps_pos, settings.eps_neg, settings.scoring_temperature)
     if weights["prototype"]: terms["prototype"] = loss
     if weights["bce"]:
-        terms["bce"] = binding_bce(2 * sim_pos_VN / settings.scoring_temperature, label_N, usable_VN, settings.label_smoothing)
+        logit_VN = binding_logits(states_VND, prototype, settings.scoring_temperature)
+        terms["bce"] = binding_bce(logit_VN, label_N, usable_VN, settings.label_smoothing)
     if weights["mlm"]:
         if lm_logits is None:
             raise ValueError(f"mlm_weight={weights['mlm']}, but no logits of the masked language model were given; "

@@ -65,11 +65,12 @@ def site_table(
     chain=None,      # (N,) label of each residue's chain; None: each residue by itself
     n:int=200,       # replicates of the bootstrap
     seed:int=0,      # of the bootstrap
+    drawn=None,      # (S, 2) what `area_replicates` gave for this n and seed; None: computed here
 ) -> pd.DataFrame:   # metric, value, low, high, random: level of a random order, NaN where it depends on the threshold
     "Measure probabilities of residues, with intervals over chains."
     y_N, p_N = check_labels(y_true, y_prob)
     if not y_N.any(): raise ValueError(f"none of the {len(y_N)} residues binds: nothing can be measured")
-    areas, replicate_S2 = recall_areas(y_N, p_N)[0], area_replicates(y_N, p_N, chain, n, seed)
+    areas, replicate_S2 = recall_areas(y_N, p_N)[0], area_replicates(y_N, p_N, chain, n, seed) if drawn is None else drawn
     intervals = dict(auprc=percentile_interval(areas[0], replicate_S2[:, 0]), hra=percentile_interval(areas[1], replicate_S2[:, 1]),
                      hra_normalised=percentile_interval(areas[1] / (1 - MIN_RECALL), replicate_S2[:, 1] / (1 - MIN_RECALL)))
     intervals |= _decision_intervals(y_N, p_N >= np.asarray(threshold), cluster_codes(chain, len(y_N)), n, seed)
@@ -92,10 +93,12 @@ def area_gain(
     chain=None, # (N,) label of each residue's chain; None: each residue by itself
     n:int=200,  # replicates of the bootstrap
     seed:int=0, # of the bootstrap
+    drawn=None, # what `area_replicates` gave for before and after, with this n and seed; None: computed here
 ) -> pd.DataFrame: # metric (auprc, hra), value: after less before, low, high
     "Compare two models on the same residues; each replicate draws the same chains for both."
     (y_N, before_N), (_, after_N) = check_labels(y_true, before_N), check_labels(y_true, after_N)
     value = recall_areas(y_N, after_N)[0] - recall_areas(y_N, before_N)[0]
-    replicate_S2 = area_replicates(y_N, after_N, chain, n, seed) - area_replicates(y_N, before_N, chain, n, seed)
+    before_S2, after_S2 = drawn or (area_replicates(y_N, p_N, chain, n, seed) for p_N in (before_N, after_N))
+    replicate_S2 = after_S2 - before_S2
     intervals = {m: percentile_interval(value[k], replicate_S2[:, k]) for k, m in enumerate(("auprc", "hra"))}
     return pd.DataFrame([dict(metric=m, value=v, low=low, high=high) for m, (v, low, high) in intervals.items()])

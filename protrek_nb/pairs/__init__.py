@@ -19,7 +19,7 @@ from .heads import HeadConfig, PairClassifier
 from .isolates import make_pairs, metadata_names, read_dscript, read_isolates, read_pairs, read_parts, read_pipr, sequence_id
 from .inputs import SlotNorm, features, order_pairs
 from ..model import default_device
-from .controls import auc_gains, by_matching, control_scores, has_sides, judge_scores, leak_audit
+from .controls import ALONE, auc_gains, by_matching, control_scores, has_sides, judge_scores, leak_audit, vectors_alone
 from . import splits, training
 from .splits import split_pairs
 from .training import PairPlan, PairTrainer, ResiduePairs, VectorPairs, pair_metrics, pair_scores, pick_threshold, write_training
@@ -39,11 +39,11 @@ _all_ = ["read_isolates", "make_pairs", "split_pairs", "features", "PairClassifi
 def data_recipe(
     data:str, # as in PairRun
 ) -> dict:    # field of PairRun -> value
-    "Give the parameters that a data set is run with; a path is treated as the toy isolates are. Those of bernett are a first choice."
-    common = dict(learning_rate=0.003, batch_size=64, max_identity=0.5, split="cluster", encoder="letters", head="attention",
+    "Give the parameters that a data set is run with; a path is treated as the toy isolates are."
+    common = dict(epochs=30, learning_rate=0.003, batch_size=64, max_identity=0.5, split="cluster", encoder="letters", head="attention",
                   kinds="concat", components=0, dropout=0.0)
     vectors = dict(head="mlp", kinds="concat,difference,product", learning_rate=1e-3, dropout=0.2)
-    towers = dict(head="towers", kinds="product,difference", components=300, learning_rate=2e-3, dropout=0.3, batch_size=2048)
+    towers = dict(head="towers", kinds="product,difference", components=30, epochs=8, learning_rate=2e-3, dropout=0.3, batch_size=2048)
     own = dict(swine=dict(vectors, max_identity=0.99), pipr=dict(vectors, max_identity=0.4), dscript=dict(vectors, max_identity=0.4),
                bernett=dict(towers, max_identity=0.4, split="published", encoder="unirep-1900-bf16"))
     return {**common, **own.get(data, {})}
@@ -53,7 +53,7 @@ class PairRun(Run):
     "Train a classifier of pairs on frozen vectors."
     name: str = "pairs"                # of the run folder under reports/runs/
     data: str = "toy"                  # "toy", "swine", "pipr", "dscript", "bernett", or the path of an isolate table
-    epochs: int = 30                   # passes over the training pairs
+    epochs: int | None = None          # passes over the training pairs
     seed: int = 42                     # of negatives, split, weights, batches and bootstrap
     learning_rate: float | None = None # of AdamW
     batch_size: int | None = None      # pairs in a batch
@@ -144,10 +144,11 @@ def open_vectors(
     run:PairRun,       # says what the head reads
     encoder,           # Encoder, or its name
     pairs:pd.DataFrame,# a_id, b_id, a_seq, b_seq
+    say=None,          # called with a line for each shard that is computed
 ):                     # Store
     "Open the vectors that a head reads: one for each residue, or their mean."
     proteins = dict(zip([*pairs.a_id, *pairs.b_id], [*pairs.a_seq, *pairs.b_seq]))
-    return open_residues(encoder, proteins, mean=run.head != "attention")
+    return open_residues(encoder, proteins, say, mean=run.head != "attention")
 
 def read_sides(
     vectors,            # Store
@@ -180,7 +181,7 @@ def prepare(self, inputs, say=print): # Prepared
     table = order_pairs(split_pairs(inputs, self.split, self.max_identity, seed=self.seed))
     for line in table.attrs["split"]["few"]: say(f"warning: {line}")
     rows, certificate = {s: table[table["split"] == s] for s in components.SPLITS}, certify(table, self.max_identity)
-    with first_process_first(): vectors = open_vectors(self, self.encoder, table)
+    with first_process_first(): vectors = open_vectors(self, self.encoder, table, say)
     norm = fit_norm(self, vectors, rows["train"])
     parts = {s: read_sides(vectors, part, part.label, norm) for s, part in rows.items()}
     width = parts["train"].a.shape[1] if vectors.mean else vectors.width
@@ -205,6 +206,15 @@ def train(self, prepared, run_dir, say): # (head with the weights of the best ep
     return head.eval(), pick_threshold(valid.label_N, pair_scores(head, valid), self.threshold)
 
 # %% ../../nbs/09_pairs.ipynb #c026
+def _alone(prepared):
+    "Score all rows by the vectors of single proteins; nothing where the head reads residues."
+    if not isinstance(prepared.parts["train"], VectorPairs): return {}
+    sides, order = [], np.concatenate([np.flatnonzero(prepared.table["split"] == split) for split in prepared.parts])
+    for side in "ab":
+        rows_ND = np.concatenate([getattr(part, side).numpy() for part in prepared.parts.values()])
+        sides.append(rows_ND[np.argsort(order)])
+    return {ALONE: vectors_alone(prepared.table, *sides)}
+
 def measure_pairs(
     prepared:Prepared,  # data
     prob_N,             # probability for each row of the table
@@ -216,7 +226,7 @@ def measure_pairs(
     `audit` asks what could have leaked where a clean split gave much, `matching` counts errors by the metadata
     that agree, where there are any."""
     at = (prepared.table["split"] == "test").to_numpy()
-    scores = pd.concat([pd.DataFrame(dict(head=prob_N), index=prepared.table.index), control_scores(prepared.table, seed)], axis=1)
+    scores = pd.DataFrame(dict(head=prob_N, **control_scores(prepared.table, seed), **_alone(prepared)), index=prepared.table.index)
     judged = judge_scores(prepared.table, scores, replicates=replicates)
     test = pair_metrics(prepared.table.label[at], prob_N[at], threshold)
     out = dict(test=test, threshold=threshold, rows=int(at.sum()), judged=judged.to_dict("records"))

@@ -126,6 +126,7 @@ def check_isolates(
 
 def positive_pairs(
     isolates:pd.DataFrame, # from `check_isolates`
+    once:bool=True,        # keep the first of equal pairs; False: keep them all
 ) -> tuple:                # (pair table of the positives with `copies`, counts of what was left out)
     "Pair the proteins of each isolate."
     table = isolates.rename(columns=dict(isolate_id="isolate", sequence="seq"))
@@ -136,7 +137,7 @@ def positive_pairs(
     low, high = both[["a_id", "b_id"]].min(axis=1), both[["a_id", "b_id"]].max(axis=1)
     copies, first = (low + high).groupby(low + high).transform("size"), ~(low + high).duplicated()
     first_columns = ["a_id", "b_id", "a_seq", "b_seq", "label", "a_isolate", "b_isolate", "a_segment", "b_segment"]
-    out = both.assign(label=1, copies=copies)[first].reset_index(drop=True)
+    out = both.assign(label=1, copies=copies)[first | (not once)].reset_index(drop=True)
     counts = dict(isolates=table.isolate.nunique(), without_partner=table.isolate.nunique() - partnered,
                   with_itself=int(itself.sum()), repeated=int((~first).sum()), positives=len(out))
     return out[first_columns + [c for c in out if c not in first_columns]], counts
@@ -330,13 +331,13 @@ def read_parts(
 def read_pairs(
     source,      # pair table with a_seq and b_seq, or isolates as for `read_isolates`: a DataFrame, or the path of a file
 ) -> pd.DataFrame: # a DataFrame of pairs as it is; else all columns as strings, sequences cleaned; .attrs["rejected"]
-    "Read pairs without labels."
+    "Read pairs without labels; isolates give the pairs of each isolate, equal ones too, so that each isolate has its score."
     sides = ["a_seq", "b_seq"]
     if isinstance(source, pd.DataFrame) and {*sides} <= {*source}: return source
     rows = read_rows(source, frozenset(map(plain_name, sides)))
     if not {*sides} <= {*rows.names}:
         isolates = read_isolates(source)
-        out = positive_pairs(check_isolates(isolates))[0].drop(columns=["label", "copies"])
+        out = positive_pairs(check_isolates(isolates), once=False)[0].drop(columns=["label", "copies"])
         out.attrs = isolates.attrs
         return out
     table, rejected, kept = pd.DataFrame(dict(zip(rows.names, rows.columns))), Rejected(rows.file), []
