@@ -25,7 +25,8 @@ PERCEPTRON = dict(head="mlp", kinds="concat,difference,product", components=0, l
 SMALL = {"recipe": {}, "letters, perceptron": dict(PERCEPTRON, encoder="letters"), "perceptron": dict(PERCEPTRON, **VECTORS), "perceptron, 100 components": dict(PERCEPTRON, **VECTORS, components=100),
          "towers, 50 components": dict(TOWERS, components=50, batch_size=256), "towers, 300 components": dict(TOWERS, components=300, batch_size=256)}
 VARIANTS = dict(
-    bernett={"recipe": {}},
+    bernett={"recipe": {}, **{f"{n} components": dict(components=n) for n in (50, 100, 300)}, "perceptron, 50 components": dict(head="mlp", components=50, learning_rate=1e-3),
+             "letters": dict(encoder="letters", components=20)},
     pipr=SMALL, dscript=SMALL, swine=SMALL)
 
 
