@@ -43,11 +43,11 @@ from .training.twins import TwinPlan, TwinTrainer, replay_rows
 @dataclass(frozen=True)
 class TrainRun(Run):
     "Fine-tune a protein-text model on twins."
-    defaults = {"": dict(base="data/toy_base", recipe="balanced"), # what "auto" means, by data set; "": all others
-                "lactamases": dict(base="unirep-1900-bf16+minilm", recipe="alleles")}
+    defaults = {"": dict(base="data/toy_base", recipe="balanced", epochs=30), # of what is not given, by data set; "": all others
+                "lactamases": dict(base="unirep-1900-bf16+minilm", recipe="alleles", epochs=12)} # "families" where one is the test
     name: str = "twins"             # of the run folder under reports/runs/
     data: str = "toy"               # "toy", real tables by name ("toxins", "terpenes+receptors", ...), or the path of a protein table
-    epochs: int = 30                # passes over the training pairs
+    epochs: int | None = None       # passes over the training pairs; None: 30, and 12 for lactamases
     seed: int = 42                  # of the split, the batches and the bootstrap
     base: str = "auto"              # model folder, .pt file, hub name; two encoders, "unirep-1900+minilm"; "small": random; "auto": by data
     recipe: str = "auto"            # one of recipes.RECIPES; "auto": by data, see `defaults`
@@ -56,8 +56,9 @@ class TrainRun(Run):
     max_residues: int | None = None # cut longer proteins after so many residues, and count them; None: never
 
     def __post_init__(self):
+        if self.test_family and self.recipe == "auto": object.__setattr__(self, "recipe", "families")
         for name, value in {**self.defaults[""], **self.defaults.get(self.data, {})}.items():
-            if getattr(self, name) == "auto": object.__setattr__(self, name, value)
+            if getattr(self, name) in ("auto", None): object.__setattr__(self, name, value)
         super().__post_init__()
         if self.max_residues is None or self.max_residues > 0: return
         raise ValueError(f"max_residues = {self.max_residues} must be at least 1; leave it out to cut nothing")
@@ -172,7 +173,7 @@ def load_base(
     if run.max_residues: model.max_length = run.max_residues
     if run.alleles:
         train = table[table.split == "train"]
-        model.add_aligned(make_frame(train.sequence.tolist(), train.family.tolist()))
+        model.add_aligned(make_frame(train.sequence.tolist(), train.family.tolist(), changes=not run.test_family))
     return model
 
 # %% ../nbs/05_train.ipynb #c026

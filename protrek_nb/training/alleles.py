@@ -109,10 +109,10 @@ def allele_interval(
 def one_hot(
     frame,      # Frame
     sequences,  # list of N str
-):              # float32 (N, size)
+):              # float32 (N, frame.letters)
     "Mark the letters of each sequence in its columns."
     codes_NC, _ = frame(sequences)
-    out = np.zeros((len(sequences), frame.size), np.float32)
+    codes_NC, out = np.where(codes_NC < frame.letters, codes_NC, 0), np.zeros((len(sequences), frame.letters), np.float32)
     np.put_along_axis(out, codes_NC, 1, axis=1)
     out[:, 0] = 0
     return out

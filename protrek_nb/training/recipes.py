@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LR_SCHEDULES', 'TERMS', 'RECIPES', 'Optimisation', 'Recipe', 'get_recipe', 'twin_share', 'twin_mask', 'triplet_term',
-           'general_rows', 'general_term', 'distill_term', 'twin_losses']
+           'choice_term', 'general_rows', 'general_term', 'distill_term', 'twin_losses']
 
 # %% ../../nbs/training/recipes.ipynb #c003
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from ..curriculum import Schedule
-from ..losses import cosine_logits, distill_similarity, same, symmetric_contrast, trimodal_info_nce, triplet_margin
+from ..losses import cosine_logits, distill_similarity, multi_positive, same, symmetric_contrast, trimodal_info_nce, triplet_margin
 
 # %% ../../nbs/training/recipes.ipynb #c006
 LR_SCHEDULES = ("constant", "cosine", "one_cycle", "cosine_epochs", "halve_epochs", "plateau") # the first three change with each step
@@ -48,13 +48,14 @@ class Optimisation:
         if self.keep not in ("best", "last"): yield f"keep = {self.keep!r} must be best or last"
 
 # %% ../../nbs/training/recipes.ipynb #c009
-TERMS = ("triplet", "twin", "general", "distill")
+TERMS = ("triplet", "twin", "choice", "general", "distill")
 
 @dataclass(frozen=True)
 class Recipe(Optimisation):
     "What a run on twins optimises and how."
     triplet: float = 0.0          # weight of the triplet margin on the rows of the pair table
     twin: float = 0.0             # weight of the contrast inside twin pairs, protein to text and text to protein
+    choice: float = 0.0           # weight of choosing an ordinary protein's text among all texts of the batch
     general: float = 0.0          # weight of InfoNCE between different components, over all modalities present
     distill: float = 0.0          # weight of staying near the base model's similarities between components
     margin: float = 0.2           # of the triplet term, in units of cosine
@@ -87,8 +88,9 @@ RECIPES = dict(
 )
 RECIPES["pretrain_pairs"] = replace(RECIPES["pretrain"], towers=("sequence", "text"), structure=False)
 RECIPES["heads"] = replace(RECIPES["pretrain_pairs"], heads_only=True, batch_size=256, learning_rate=1e-3, keep="best")
-RECIPES["alleles"] = Recipe(twin=1.0, heads_only=True, towers=(), batch_size=64, learning_rate=2e-3, weight_decay=0.01, beta2=0.98,
-                            lr_schedule="cosine", warmup=0.05, clip=1.0, keep="last")
+RECIPES["families"] = Recipe(twin=1.0, heads_only=True, towers=(), batch_size=64, learning_rate=2e-3, weight_decay=0.01, beta2=0.98,
+                             lr_schedule="cosine", warmup=0.05, clip=1.0, keep="last")
+RECIPES["alleles"] = replace(RECIPES["families"], choice=1.0, twin_share_start=0.75, twin_share_end=0.75, learning_rate=5e-4, dropout=0.5)
 RECIPES["balanced_large"] = replace(RECIPES["balanced"], learning_rate=2e-5)
 
 def get_recipe(
@@ -131,6 +133,17 @@ def triplet_term(
     rows = (batch.negative_B >= 0).nonzero()[:, 0]
     text = text_TD[batch.text_B[rows]]
     return triplet_margin((seq_SD[batch.anchor_B[rows]] * text).sum(-1), (seq_SD[batch.negative_B[rows]] * text).sum(-1), margin)
+
+# %% ../../nbs/training/recipes.ipynb #h002
+def choice_term(
+    batch,          # the rows
+    seq_SD,         # sequence vectors
+    text_TD,        # text vectors
+    temperature,    # of the model
+):                  # scalar; 0 where each row has a twin
+    "Choose the text of each protein that is there without a twin."
+    proteins = batch.anchor_B[batch.negative_B < 0]
+    return multi_positive(cosine_logits(seq_SD[proteins], text_TD, temperature), batch.relevant_ST[proteins])
 
 # %% ../../nbs/training/recipes.ipynb #c028
 def general_rows(
@@ -178,6 +191,7 @@ def twin_losses(
     if recipe.triplet: terms["triplet"] = triplet_term(batch, embeddings["sequence"], embeddings["text"], recipe.margin)
     if recipe.twin: terms["twin"] = symmetric_contrast(
         cosine_logits(embeddings["sequence"], embeddings["text"], temperature), batch.relevant_ST, batch.relevant_ST | twin_mask(batch))
+    if recipe.choice: terms["choice"] = choice_term(batch, embeddings["sequence"], embeddings["text"], temperature)
     if recipe.general: terms["general"] = general_term(batch, embeddings, temperature)
     if recipe.distill: terms["distill"] = distill_term(batch, embeddings, teacher, temperature)
     return dict(terms, loss=sum(getattr(recipe, name) * term for name, term in terms.items()))
