@@ -64,11 +64,11 @@ def optimiser_of(part, model, folder, **changes):
     return loop.optimizer, np.array(rates)
 
 
-@follows("triplet", "twin", "general")
-@pytest.mark.parametrize("name", ["triplet", "twin", "general"])
+@follows("triplet", "twin", "choice", "general")
+@pytest.mark.parametrize("name", ["triplet", "twin", "choice", "general"])
 def test_weights_of_terms(name, part, base, tmp_path):
     "The term appears when it has a weight, and counts as much as its weight says."
-    off = dict(triplet=0, twin=0, general=0)
+    off = dict(triplet=0, twin=0, choice=0, general=0, twin_share_start=0.5)
     once, _, terms = first_loss(part, base(), tmp_path, **(off | {name: 1.0}))
     thrice, _, _ = first_loss(part, base(), tmp_path, **(off | {name: 3.0}))
     assert set(terms) == {name, "loss"} and once > 0
