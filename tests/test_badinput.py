@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 import helpers
-from protrek_nb import core, runs
+from protrek_nb import core, damage, runs
 from protrek_nb.training import trainer
-from protrek_nb.core import RunDir, read_json, read_table, verify_sums, write_table
+from protrek_nb.core import RunDir, read_json, read_table, write_table
+from protrek_nb.damage import verify_sums
 from protrek_nb.mining import mine_twins
 from protrek_nb.report import build
 from protrek_nb.splits.components import split_proteins
@@ -26,7 +27,7 @@ def test_a_full_disk_while_a_checkpoint_is_written(where, tiny_run, tiny_data, t
     run, run_dir = replace(tiny_run, epochs=2), RunDir.create("full", tmp_path)
     with monkeypatch.context() as patched:
         if where == "sums":
-            patched.setattr(trainer, "write_sums", helpers.after(1, core.write_sums, lambda folder: (patched.setattr(core, "_fsync", full_disk), core.write_sums(folder))))
+            patched.setattr(trainer, "write_sums", helpers.after(1, damage.write_sums, lambda folder: (patched.setattr(core, "_fsync", full_disk), damage.write_sums(folder))))
         else:
             patched.setattr(trainer.Trainer, "save_model", helpers.after(1, trainer.Trainer.save_model, full_disk))
         with pytest.raises(OSError) as error: train_model(run, load_base(run, tiny_data.table), tiny_data, run_dir, helpers.quiet)
