@@ -123,3 +123,14 @@ def test_texts_in_other_scripts(tiny_run, tiny_table, tmp_path):
     pairs, strings = read_table(run_dir.path / "pairs.parquet"), read_json(run_dir.path / "strings.json")
     assert set(pairs.anchor_text) | set(pairs.hard_neg_text) <= set(texts) and set(strings["text"]) <= set(texts)
     assert read_json(run_dir.metrics_path)["twins"]
+
+
+def test_a_text_encoder_cannot_run_its_code(tmp_path):
+    "A folder that brings code of its own is refused, without a question at the terminal, and its code is not run; who wants it says so."
+    from protrek_nb import go
+    from protrek_nb.go.data import load_go
+    (tmp_path / "own.py").write_text(f"from pathlib import Path\nPath({str(tmp_path / 'was run')!r}).touch()\n")
+    core.write_json(tmp_path / "config.json", dict(model_type="own", auto_map=dict(AutoConfig="own.Config", AutoModel="own.Model", AutoTokenizer=["own.Tokenizer", None])))
+    core.write_json(tmp_path / "tokenizer_config.json", dict(auto_map=dict(AutoTokenizer=["own.Tokenizer", None])))
+    with pytest.raises(ValueError, match="trust_remote_code"): go.make_texts(go.GoRun(text=str(tmp_path)), load_go().ontology)
+    assert not (tmp_path / "was run").exists()
