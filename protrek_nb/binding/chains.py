@@ -16,8 +16,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..data.checks import check_sequence
-from ..data.rows import Rejected, decode, match_columns, parse_bytes, parse_fasta, plain_names, read_bytes, read_cells, read_rows, read_text
+from ..data.checks import check_sequence, refuse_nucleotides
+from ..data.fasta import find_id, ids_of_several, plain_id
+from ..data.files import decode, read_bytes, read_text
+from ..data.rows import Rejected, match_columns, parse_bytes, plain_names, read_cells, read_rows
+from ..data.sequences import TWO_SEQUENCES, read_sequences
 from ..data.sources import read_toy
 from ..twins.similarity import Encoded, pair_identity
 from ..splits.components import METHOD, bounded_pairs, fragment_pairs, need_columns
@@ -72,7 +75,8 @@ class _Collector:
     max_length: int
     strict: bool
     rows: list = field(default_factory=list)
-    seen: dict = field(default_factory=dict)
+    given: list = field(default_factory=list)
+    letters: list = field(default_factory=list)
 
     def __post_init__(self): self.rejected = Rejected(self.path.name)
 
@@ -82,16 +86,27 @@ class _Collector:
         self.rejected.add(record, column, value, reason)
 
     def add(self, record, chain_id, sequence, labels, ion):
-        "Check a chain and keep it, or set it aside."
+        "Check a chain; set it aside, or keep it until all are there."
+        self.letters.append(sequence)
         sequence, labels, reason = check_chain(sequence, labels, self.max_length)
-        if not chain_id: reason = "no chain id"
-        elif first := self.seen.get((chain_id, ion)): reason = reason or f"chain {chain_id} of {ion} is in record {first} already"
-        if reason: return self.reject(record, chain_id, reason)
-        self.seen[chain_id, ion] = record
-        self.rows.append((chain_id, sequence, labels, ion, self.path.name, record))
+        if reason or not chain_id: return self.reject(record, chain_id, reason or "no chain id")
+        self.given.append((chain_id, sequence, labels, ion, self.path.name, record))
+
+    def _judge(self):
+        "Keep one chain of each name and ion, and none where the sequences differ."
+        keys, seen = [(row[0], row[3]) for row in self.given], {}
+        several = ids_of_several(keys, [row[1] for row in self.given])
+        for key, row in zip(keys, self.given):
+            first = seen.setdefault(key, row[5])
+            if key in several: self.reject(row[5], key[0], TWO_SEQUENCES)
+            elif first != row[5]: self.reject(row[5], key[0], f"chain {key[0]} of {key[1]} is in record {first} already")
+            else: self.rows.append(row)
+        self.rejected.sort(key=lambda r: r["row"])
 
     def table(self, **counts): # DataFrame with COLUMNS; further counts by name
         "Make the table; ValueError where nothing is left or an ion has no binding residue."
+        refuse_nucleotides(self.letters, str(self.path))
+        self._judge()
         table = pd.DataFrame(self.rows, columns=COLUMNS)
         if not len(table):
             raise ValueError(f"{self.path}: no usable chain; {len(self.rejected)} were set aside, the first reasons: "
@@ -119,11 +134,11 @@ def read_three_line(
 ) -> pd.DataFrame:    # chain_id, sequence, labels, ion, file, record; .attrs["rejected"], .attrs["counts"]
     "Read chains with labels; ValueError names the file, and the record where it is one."
     chains, ion = _Collector(Path(path), max_length, strict), _ion_of(path, ion)
-    before, *blocks = re.split(r"^[ \t]*>", read_text(path).lstrip("\ufeff"), flags=re.M)
+    before, *blocks = re.split(r"^[ \t]*>", re.sub(r"^[;#].*$", "", read_text(path), flags=re.M), flags=re.M)
     if before.strip(): chains.reject(0, before.split()[0][:40], "lines before the first `>`")
     for record, block in enumerate(blocks, 1):
         head, *lines = (line.strip() for line in block.split("\n"))
-        lines, chain_id = [line for line in lines if line], (head.split() or [""])[0]
+        lines, chain_id = [line for line in lines if line], plain_id((head.split() or [""])[0])
         wrong = f"{len(lines)} lines below the id; a sequence and a label string on one line each are needed"
         if len(lines) == 2: chains.add(record, chain_id, *lines, ion)
         else: chains.reject(record, chain_id, wrong)
@@ -168,6 +183,7 @@ def read_residue_lists(
         raise ValueError(f"{rows.file}: no column for {', '.join(missing)}; it has {', '.join(rows.names) or 'none'}. "
                          "Name the columns id, sequence, positions, and ion where there are several")
     chains, bare = _Collector(Path(rows.file), max_length, strict), 0
+    refuse_nucleotides(rows.columns[at["sequence"]], rows.file)
     for line, column, value, reason in rows.bad: chains.reject(line, value[:40], reason, column)
     ions = [ion or x.upper() for x in rows.columns[at["ion"]]] if at["ion"] is not None else [_ion_of(rows.file, ion)] * len(rows.row)
     columns = [rows.columns[at[key]] for key in ("chain_id", "sequence", "positions")]
@@ -193,11 +209,10 @@ def read_biolip(
         if cells[4] not in ions: other += 1; continue
         chain_id, sequence = f"{cells[0]}_{cells[1]}", check_sequence(cells[20])[0]
         positions, reason, _ = parse_positions(cells[8], sequence)
-        first, known, held = sites.setdefault((chain_id, cells[4]), (line, sequence, set()))
-        if known != sequence: reason = reason or f"another sequence than in line {first}"
+        _, held = sites.setdefault((chain_id, cells[4], sequence), (line, set()))
         if reason: chains.reject(line, chain_id, reason)
         else: held.update(positions)
-    for (chain_id, ion), (line, sequence, held) in sites.items():
+    for (chain_id, ion, sequence), (line, held) in sites.items():
         if held: chains.add(line, chain_id, sequence, labels_at(held, len(sequence)), ion)
     return chains.table(other_ligands=other)
 
@@ -215,18 +230,15 @@ def read_site_lists(
     beside = sorted(p for p in Path(path).parent.glob("*") if re.search(r"\.(fasta|fa|faa)(\.gz)?$", p.name))
     if not (fastas := [Path(sequences)] if sequences else beside):
         raise ValueError(f"{path} lists residues without sequences: put their FASTA file (.fasta, .fa, .faa) into the same folder")
-    of, found = {}, _Collector(Path(path), max_length, strict)
-    for fasta in fastas:
-        ids, _, _, rows = parse_fasta(decode(read_bytes(fasta))[0])[0]
-        for name, row in zip(ids, rows):
-            for key in {name, *name.split("|")[1:2]}: of.setdefault(key, check_sequence(row)[0])
-    for line, text in enumerate(read_text(path).lstrip("\ufeff").splitlines(), 1):
-        if not text.strip(): continue
-        chain_id, _, cell = (part.strip() for part in text.partition("\t"))
-        if chain_id not in of: found.reject(line, chain_id, f"no sequence in {', '.join(p.name for p in fastas)}"); continue
-        positions, reason, _ = parse_positions(cell, of[chain_id])
+    (of, rejected), found = read_sequences(*fastas), _Collector(Path(path), max_length, strict)
+    several = {r["value"] for r in rejected}
+    for line, (chain_id, *cells) in read_cells(path):
+        if (known := find_id(chain_id, of)) is None:
+            without = f"no sequence in {', '.join(p.name for p in fastas)}"
+            found.reject(line, chain_id, TWO_SEQUENCES if chain_id in several else without); continue
+        positions, reason, _ = parse_positions(" ".join(cells), of[known])
         if reason: found.reject(line, chain_id, reason)
-        else: found.add(line, chain_id, of[chain_id], labels_at(positions, len(of[chain_id])), ion)
+        else: found.add(line, chain_id, of[known], labels_at(positions, len(of[known])), ion)
     return found.table()
 
 # %% ../../nbs/binding/chains.ipynb #c028
@@ -238,9 +250,10 @@ def read_chain_file(
 ) -> pd.DataFrame:    # chains of this ion, as `read_three_line`
     "Read chains of one ion from a file of any of the four forms; ValueError where a table has none of it."
     data = read_bytes(path)
-    first = decode(data)[0].lstrip().split("\n", 1)[0]
+    lines = decode(data, str(path))[0].lstrip("\ufeff\n ").split("\n")
+    first = next((line for line in lines if not line.startswith((";", "#"))), "").lstrip()
     if first.count("\t") >= 20: return read_biolip(path, (ion,), max_length, strict)
-    listed = any(SITE_LIST.fullmatch(line) for line in decode(data)[0].splitlines()[:50]) # the first may have none
+    listed = any(SITE_LIST.fullmatch(line) for line in lines[:50]) # the first may have none
     if listed: return read_site_lists(path, ion, None, max_length, strict)
     if first.startswith(">") or not set("\t,") & set(first): return read_three_line(path, ion, max_length, strict)
     rows = parse_bytes(data, str(path), _known)

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from ..core import project_path, shared_data
-from .rows import Rows, decode, parse_bytes, read_bytes, read_rows, set_aside, split_records
+from .files import decode, read_bytes
+from .rows import Rows, parse_bytes, read_rows, set_aside, split_records
 from .tables import group_rows, read_proteins, read_texts
 
 # %% ../../nbs/data/sources.ipynb #c006
@@ -67,7 +68,7 @@ def unknown_function(
 # %% ../../nbs/data/sources.ipynb #c018
 def _yeast_features(path):
     "Read the open reading frames of the features file: Rows with protein_id and text."
-    text, encoding, _ = decode(read_bytes(path))
+    text, encoding, _ = decode(read_bytes(path), str(path))
     cells, numbers, bad = split_records(text.split("\n"), 0, "\t", 16)
     orf = [k for k, row in enumerate(cells) if row[1] == "ORF"]
     columns = [[cells[k][c] for k in orf] for c in (3, 15, 2)]
@@ -88,20 +89,20 @@ def read_yeast(
 # %% ../../nbs/data/sources.ipynb #p002
 PRODUCTS = ("archaea", "viruses", "mitochondria")
 
-def _ec_gene_product(text):
-    "Split a description; without `~~~` all of it is the product, and its last name that ends in a number the gene."
-    parts = text.split("~~~")
-    if len(parts) > 2: return parts[:3]
+def _named_gene(text):
+    "Take the last name that ends in a number out of a description."
     named = re.findall(r"\b(?:bla)?[A-Z][A-Za-z0-9]*(?:-[A-Z0-9]+)*-\d+[a-z]?\b", text)
-    return "", named[-1] if named else "", text
+    return named[-1] if named else ""
 
 def product_rows(
     path,     # FASTA, headers `accession EC~~~gene~~~product~~~...`, or plain descriptions
 ) -> Rows:    # columns protein_id, sequence, ec, gene, product
     "Read proteins with gene and product, without any check yet."
     rows = read_rows(path)
-    parts = map(_ec_gene_product, rows.column("text"))
-    for column, values in zip(("ec", "gene", "product"), zip(*parts)): rows.add(column, [v.strip() for v in values])
+    for column in ("gene", "ec"):
+        if column not in rows.names: rows.add(column, [""] * len(rows.row))
+    rows.columns[rows.names.index("gene")] = [g or _named_gene(t) for g, t in zip(rows.column("gene"), rows.column("text"))]
+    rows.add("product", rows.column("text"))
     return rows
 
 def read_products(

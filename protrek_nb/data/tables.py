@@ -9,14 +9,16 @@ __all__ = ['FIELDS', 'LONG', 'find_columns', 'label_sets', 'group_rows', 'Source
 # %% ../../nbs/data/tables.ipynb #c003
 import difflib, re, warnings
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from .checks import check_sequence, check_structure, check_text, has_value, parse_labels
+from .checks import check_id, check_sequence, check_structure, check_text, has_value, parse_labels, refuse_nucleotides
 from ..core import sha256_text, write_table
-from .rows import Rejected, plain_id, plain_name, plain_names, read_rows, shorten
+from .fasta import ids_of_several, plain_id
+from .rows import Rejected, plain_name, plain_names, read_rows, shorten
 
 # %% ../../nbs/data/tables.ipynb #c008
 FIELDS = {field: names.split() for field, names in dict(
@@ -26,7 +28,7 @@ FIELDS = {field: names.split() for field, names in dict(
         mutated_sequence full_sequence""",
     structure_3di="""structure_3di foldseek_seq 3di threedi foldseek foldseek_3di foldseek_sequence 3di_sequence 3di_seq seq_3di
         structure_seq""",
-    family="family protein_families protein_family family_id family_name cluster cluster_id superfamily pfam interpro",
+    family="protein_families protein_family family family_id family_name cluster cluster_id superfamily pfam interpro",
     organism="organism organism_name species organism_scientific_name scientific_name source_organism",
     text="""text description function_cc cc_function function function_text function_description protein_description functional_description
         annotation caption texts summary free_text catalytic_activity cc_catalytic_activity subcellular_location_cc cc_subcellular_location
@@ -50,15 +52,22 @@ def _position(rows, wanted, field):
     raise ValueError(f"{rows.file}: columns={{{field!r}: {wanted!r}}} names no column{hint}. Columns found: {', '.join(rows.names)}")
 
 # %% ../../nbs/data/tables.ipynb #c014
+def _is_taxonomic(cells):
+    "Tell whether most cells are names of families of organisms."
+    given = [c for c in cells if c.strip()]
+    return 2 * sum(re.fullmatch(r"\s*[A-Z][a-z]+(?:idae|aceae|viridae)\s*", c) is not None for c in given) > len(given)
+
 def find_columns(
     rows,          # what was read
     columns=None,  # {field: column name, or a list of them}; fields beyond FIELDS are carried along
 ) -> dict:         # {field: list of column positions}
     "Decide which columns hold which field; ValueError if two claim one."
     places, plain = {}, [plain_name(n) for n in rows.names]
+    there = set(plain)
     for field, names in _known.items():
-        hits = [n for n in names if n in plain]
+        hits = [n for n in names if n in there]
         if field == "text": hits = [n for n in hits if any(c.strip() for c in rows.columns[plain.index(n)])] or hits
+        if field == "family": hits = [n for n in hits if not _is_taxonomic(rows.columns[plain.index(n)])]
         if not hits or field in (columns or {}): continue
         if plain.count(hits[0]) > 1:
             raise ValueError(f"{rows.file}: {plain.count(hits[0])} columns could be {field}: "
@@ -81,7 +90,7 @@ def _missing(rows, fields, places):
     plain, hint = {plain_name(n) for n in rows.names}, ""
     if {"anchorseq", "hardnegseq"} & plain: hint = " This is a table of pairs, not of proteins: read it with core.read_table."
     elif any(re.fullmatch(r"[A-Za-z*]{25,}", n) for n in rows.names): hint = " The first line looks like data: add a header line."
-    elif lacking == ["text"]: hint = " Or read it without texts: empty_text='keep', or texts= with a second file."
+    elif "text" in lacking: hint = " Texts of another file, or a dict of texts by id: texts=. Without texts: empty_text='keep'."
     example = ", ".join(f"{f!r}: 'your column'" for f in lacking)
     raise ValueError(f"{rows.file}: no column for {' and '.join(lacking)}. Columns found: {', '.join(rows.names)[:400]}. "
                      + "".join(f"Known names for {f}: {', '.join(FIELDS[f][:5])}, ... " for f in lacking)
@@ -127,6 +136,7 @@ class Source:
         first = lambda f, row: "; ".join(row) if f == "labels" else next(iter(row), "")  # of several columns of one field
         self.cells = {f: self.rows.columns[at[0]] if len(at) == 1 else [first(f, [c for c in row if not check_text(c)[1]])
                       for row in zip(*(self.rows.columns[p] for p in at))] for f, at in places_of.items()}
+        if "sequence" in self.cells: refuse_nucleotides(self.cells["sequence"], self.rows.file)
         self.names = {field: " / ".join(self.rows.names[p] for p in places) for field, places in places_of.items()}
         self.keep, self.strict, self.no_text = np.ones(len(self.rows.row), bool), strict, "empty text"
         self.rejected = Rejected(self.rows.file)
@@ -134,7 +144,15 @@ class Source:
         used = {p for places in places_of.values() for p in places}
         self.count = dict(file=self.rows.file, format=self.rows.kind, encoding=self.rows.encoding, odd_lines=self.rows.odd_lines,
                           read=len(self.rows.row) + len(self.rows.bad), columns=self.names,
-                          unused_columns=[n for p, n in enumerate(self.rows.names) if p not in used])
+                          unused_columns=[n for p, n in enumerate(self.rows.names) if p not in used], chosen=self._chosen(places_of))
+
+    def _chosen(self, places_of):
+        "Say which column was taken where others could have been."
+        plain, said = [plain_name(n) for n in self.rows.names], {}
+        for field, places in places_of.items():
+            others = [n for p, n in enumerate(self.rows.names) if p not in places and plain[p] in _known.get(field, ())]
+            if others: said[field] = f"{self.names[field]!r}, not {', '.join(map(repr, others[:3]))}{', ...' * (len(others) > 3)}"
+        return said
 
     def _note(self, row, column, value, reason):
         where = f"{self.rows.file}, {self.rows.unit} {row}, column {column or '(all)'}"
@@ -159,7 +177,7 @@ def _check_ids(source):
     source.count["derived_ids"] = "protein_id" not in cells
     if "protein_id" in cells:
         cells["protein_id"] = [plain_id(i) for i in cells["protein_id"]]
-        return source.drop("protein_id", ["" if p else "empty id" for p in cells["protein_id"]])
+        return source.drop("protein_id", [check_id(p) for p in cells["protein_id"]])
     parts = zip(cells["sequence"], cells["text"], cells.get("structure_3di", [""] * len(cells["sequence"])))
     cells["protein_id"] = [f"h{sha256_text(chr(0).join(p))[:16]}" for p in parts]
 
@@ -181,7 +199,7 @@ def _check_labels(source):
     "Make `labels` from the columns that hold some."
     cells = source.cells
     kinds = ["labels"] if "labels" in cells else [k for k in ("ec", "go_function" if "go_function" in cells else "go") if k in cells]
-    if "ec" in kinds: source.count["partial_ec"] = sum(re.search(r"\d\.[\d.-]*-", cell) is not None for cell in cells["ec"])
+    if "ec" in kinds: source.count["partial_ec"] = sum(re.search(r"\d\.[\d.-]{0,20}-", cell) is not None for cell in cells["ec"])
     parsed = zip(*([parse_labels(k, cell) for cell in cells[k]] for k in kinds))
     if kinds: cells["labels"] = ["; ".join(dict.fromkeys(sum(row, []))) for row in parsed]
     for k in ("ec", "go", "go_function"): cells.pop(k, None)
@@ -197,11 +215,12 @@ def _empty_marks(source):
         if n: count[source.names.get(field, field)] = n
 
 def read_texts(
-    path,                  # TSV, CSV, Parquet or FASTA (its descriptions); each also gzipped; or a DataFrame
+    path,                  # TSV, CSV, Parquet or FASTA (its descriptions); each also gzipped; a DataFrame; or a dict {id: text}
     strict: bool = False,  # raise at the first bad row instead of setting it aside
     columns=None,          # {field: your column name} for names that are not known
 ) -> pd.DataFrame:         # protein_id, text, and labels, family, organism where there are some; attrs as in read_proteins
     "Read a table of texts by protein id."
+    if isinstance(path, Mapping): path = pd.DataFrame(dict(protein_id=list(path), text=list(path.values())), dtype=object)
     source = Source(path, columns, ["protein_id", "text"], strict)
     _check_ids(source); _check_texts(source); _check_labels(source); _empty_marks(source)
     for field in ("sequence", "structure_3di"): source.cells.pop(field, None)
@@ -226,9 +245,22 @@ def _finish(source, elsewhere=()):
 # %% ../../nbs/data/tables.ipynb #c048
 LONG = 2048  # residues; a protein beyond this is counted as long, and never cut
 
+def _refuse_words(source, reasons):
+    "Raise ValueError where the column of sequences holds words, and say whether it was swapped with that of the texts."
+    given = [i for i, cell in enumerate(source.cells["sequence"]) if cell.strip()]
+    odd = [i for i in given if reasons[i] == "words instead of a sequence"]
+    if 2 * len(odd) <= len(given): return
+    column, text = source.names["sequence"], source.names.get("text")
+    swapped = text and 2 * sum(check_text(source.cells["text"][i])[1] == "residues instead of a text" for i in odd) > len(odd)
+    advice = f", and {text!r} holds the sequences: the two are swapped. Read it with columns={{'sequence': {text!r}, 'text': {column!r}}}"
+    if not swapped: advice = ". Map the right column with columns={'sequence': ...}"
+    where = f"{shorten(source.cells['sequence'][odd[0]], 40)!r} in {source.rows.unit} {source.rows.row[odd[0]]}"
+    raise ValueError(f"{source.rows.file}: the column {column!r} holds words, not sequences, such as {where}{advice}")
+
 def _check_sequences(source):
     "Clean the sequences."
     clean, reasons, notes = _columns(map(check_sequence, source.cells["sequence"]), 3)
+    _refuse_words(source, reasons)
     source.drop("sequence", reasons)
     source.cells["sequence"] = clean
     kept, changed = source.kept("sequence"), Counter(n for ns, keep in zip(notes, source.keep) if keep for n in ns)
@@ -239,11 +271,9 @@ def _check_sequences(source):
 # %% ../../nbs/data/tables.ipynb #c051
 def _check_conflicts(source, field):
     "Set aside all rows whose id has several values of `field`."
-    ids, values = pd.Series(source.kept("protein_id"), dtype=str), pd.Series(source.kept(field), dtype=str)
-    some = ids.duplicated(keep=False) & (values != "")
-    many = values[some].groupby(ids[some]).nunique()
-    twisted, reason = set(many.index[many > 1]), f"one id with different values of {source.names.get(field, field)}"
-    if twisted: source.drop("protein_id", [reason if i in twisted else "" for i in source.cells["protein_id"]])
+    several = ids_of_several(source.kept("protein_id"), source.kept(field))
+    reason = f"one id with different values of {source.names.get(field, field)}"
+    if several: source.drop("protein_id", [reason if i in several else "" for i in source.cells["protein_id"]])
 
 # %% ../../nbs/data/tables.ipynb #c054
 def _look_up(ids, other, files):
@@ -328,7 +358,8 @@ def summary(
     c = df.attrs["counts"]
     more = "; ".join(f"{n} x {reason}" for reason, n in c.get("reasons", {}).items())
     return (f"{Path(c['file']).name}: {c['read']:,} rows read, {c['kept']:,} proteins kept, {c['rejected']:,} rows set aside"
-            f"{f' ({more})' if more else ''}, {c.get('duplicates', 0):,} duplicates, {c.get('merged', 0):,} merged")
+            f"{f' ({more})' if more else ''}, {c.get('duplicates', 0):,} duplicates, {c.get('merged', 0):,} merged"
+            + "".join(f"; {field} from {said}" for field, said in c.get("chosen", {}).items()))
 
 # %% ../../nbs/data/tables.ipynb #c072
 def write_rejected(

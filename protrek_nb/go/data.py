@@ -17,7 +17,7 @@ import pandas as pd
 
 from ..splits.certificate import certify
 from ..data.checks import check_sequence
-from ..data.rows import plain_id
+from ..data.fasta import plain_id
 from ..data.tables import read_proteins
 from ..core import find_path, project_path, shared_data
 from ..metrics.cafa import text_vectors

@@ -6,17 +6,21 @@
 __all__ = ['Ontology', 'Annotations', 'read_annotations', 'hold_out']
 
 # %% ../../nbs/go/ontology.ipynb #c003
-import csv, re
+import re
 from collections import Counter, deque
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 
 from ..core import patch_to
-from .obo import definition_of, follow, open_text, read_edges, read_stanzas, sort_stanzas, topological_order
+from ..data.checks import refuse_nucleotides
+from ..data.fasta import ids_of_several, plain_id
+from ..data.files import decode, read_bytes
+from ..data.rows import match_columns, parse_text, plain_name, plain_names, split_line
+from ..data.sequences import TWO_SEQUENCES
+from .obo import definition_of, follow, read_edges, read_stanzas, sort_stanzas, topological_order
 
 # %% ../../nbs/go/ontology.ipynb #c006
 @dataclass
@@ -225,54 +229,72 @@ class Annotations:
 
 # %% ../../nbs/go/ontology.ipynb #c055
 _ids_in = re.compile(r"\bGO:\d{7}\b").findall
-_protein_columns = ("protein_id", "accession", "entry", "orf", "uniprot", "protein", "entryid", "id")
-_term_columns = frozenset("mf bp cc f p c other term terms go go_id go_ids go_terms labels".split())
+_denied = re.compile(r"\bnot\b[\s|:]*(?=GO:)", re.I)
+_columns = {field: names.split() for field, names in dict(
+    protein="protein_id accession entry orf uniprot protein entryid id gene_product_id db_object_id uniprot_accession",
+    terms="mf bp cc f p c other term terms go go_id go_ids go_term go_terms labels",
+    sequence="sequence", qualifier="qualifier qualifiers relation relationship",
+    evidence="evidence evidence_code go_evidence_code").items()}
 
-def _read_gaf(lines, counts):
-    "Read the rows of a GAF 2.x file; those that say NOT, and those without data, are counted."
+def _negated(cell): "Tell whether a qualifier says NOT."; return any(part.strip().lower() == "not" for part in re.split(r"[|;,]", cell))
+
+def _read_gaf(lines):
+    "Give (line, protein, ids, sequence, qualifier, evidence) of GAF 2.x."
     for number, fields in lines:
-        if len(fields) < 7: yield number, "", fields, ""
-        elif "NOT" in fields[3].split("|"): counts["negated"] += 1
-        elif fields[6] == "ND": counts["no_data"] += 1
-        else: yield number, fields[1], [fields[4]], ""
+        if len(fields) < 7: yield number, "", fields, "", "", ""
+        else: yield number, fields[1], [fields[4].strip()], "", fields[3], fields[6]
 
-def _read_columns(lines, header):
-    "Read a table with one row for each protein and its terms in one or more columns."
-    lower = [h.strip().lower() for h in header]
-    who, terms = next((c for c in _protein_columns if c in lower), None), [i for i, c in enumerate(lower) if c in _term_columns]
-    if who is None or not terms:
-        raise ValueError(f"no column of proteins ({', '.join(_protein_columns)}) and of terms "
-                         f"({', '.join(sorted(_term_columns))}) among {header}")
-    for number, fields in lines:
-        fields = [*fields, *[""] * (len(header) - len(fields))]
-        sequence = fields[lower.index("sequence")] if "sequence" in lower else ""
-        yield number, fields[lower.index(who)].strip(), [g for i in terms for g in _ids_in(fields[i])], sequence
+def _read_columns(rows):
+    "Give the same of a table with one row for each protein, or for each annotation, and its terms in one or more columns."
+    at, known = match_columns(rows.names, _columns), set(plain_names(_columns)["terms"])
+    of = {field: None if place is None else rows.columns[place] for field, place in at.items()}
+    terms = [cells for cells, name in zip(rows.columns, rows.names) if plain_name(name) in known]
+    if of["protein"] is None or not terms:
+        raise ValueError(f"{rows.file}: no column of proteins ({', '.join(_columns['protein'])}) and of terms "
+                         f"({', '.join(_columns['terms'])}) among {rows.names}")
+    more = [of[field] or [""] * len(rows.row) for field in ("sequence", "qualifier", "evidence")]
+    for number, protein, given, *rest in zip(rows.row.tolist(), of["protein"], zip(*terms), *more):
+        yield number, protein, "; ".join(given), *rest
 
-def _annotation_lines(path, counts):
-    "Recognise the format of a file by its first line; give (line, protein, ids, sequence)."
-    comma = ".csv" in Path(path).suffixes
-    style = dict(delimiter=",", quoting=csv.QUOTE_MINIMAL) if comma else dict(delimiter="\t", quoting=csv.QUOTE_NONE)
-    with open_text(path) as handle:
-        numbered = enumerate(csv.reader(handle, **style), 1)
-        lines = ((number, fields) for number, fields in numbered if fields and not fields[0].startswith("!"))
-        number, first = next(lines, (0, []))
-        if not first: raise ValueError(f"{path} holds no annotation")
-        every = chain([(number, first)], lines)
-        if len(first) >= 15 and _ids_in(first[4]): yield from _read_gaf(every, counts)
-        elif len(first) in (2, 3) and _ids_in(first[1]):
-            for number, fields in every: yield number, fields[0].strip(), _ids_in(fields[1]) if len(fields) > 1 else [], ""
-        else: yield from _read_columns(lines, first)
+def _annotation_lines(path):
+    "Recognise the format of a file by its first line; give (rows, what was set aside)."
+    text = re.sub(r"^!.*$", "", decode(read_bytes(path), str(path))[0].lstrip("\ufeff"), flags=re.M)
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if not lines: raise ValueError(f"{path} holds no annotation")
+    delimiter = "\t" if "\t" in lines[0][1] else ","
+    first = lines[0][1].split(delimiter)
+    if len(first) >= 15 and _ids_in(first[4]): return _read_gaf((number, line.split("\t")) for number, line in lines), []
+    if len(first) not in (2, 3) or not _ids_in(first[1]):
+        rows = parse_text(text, str(path), frozenset(sum(plain_names(_columns).values(), [])))
+        return _read_columns(rows), rows.bad
+    cells = [(number, split_line(line, delimiter) or line.split(delimiter)) for number, line in lines]
+    return ((number, row[0], "; ".join(row[1:]), "", "", "") for number, row in cells), []
+
+def _positive_rows(path, counts, reject):
+    "List (line, protein, ids, sequence) of what is said to be true; the rest is counted or set aside."
+    rows, bad = _annotation_lines(path)
+    for line, _, value, reason in bad: reject(line, value, reason)
+    for line, protein, given, sequence, qualifier, evidence in rows:
+        ids = given if isinstance(given, list) else _ids_in(_denied.sub("NOT", given))
+        counts["negated"] += len(_denied.findall(given)) if isinstance(given, str) else 0
+        if _negated(qualifier): counts["negated"] += 1
+        elif evidence.strip() == "ND": counts["no_data"] += 1
+        elif not (protein := plain_id(protein)): reject(line, "; ".join(ids), "no protein id, or a row that is too short")
+        else: yield line, protein, ids, sequence.strip()
 
 def read_annotations(
-    path,              # GAF 2.x, two columns (protein, terms) and perhaps the aspect, or a table with a header; plain or `.gz`
+    path,              # GAF 2.x, two columns (protein, terms) and perhaps the aspect, or a table with a header; gzipped or not
     ontology:Ontology, # decides which terms are known
 ) -> Annotations:      # proteins in the order of their first line
     "Read annotations; unknown terms are counted, proteins without a known term are listed."
-    counts, unknown, ids_of, sequence_of, line_of, rows, rejected = Counter(), Counter(), {}, {}, {}, {}, []
+    counts, unknown, ids_of, line_of, rows, rejected = Counter(), Counter(), {}, {}, {}, []
     reject = lambda line, value, reason: rejected.append(dict(file=Path(path).name, line=line, value=value, reason=reason))
-    for line, protein, ids, sequence in _annotation_lines(path, counts):
-        if not protein: reject(line, "; ".join(ids), "no protein id, or a row that is too short")
-        elif sequence and sequence_of.setdefault(protein, sequence) != sequence: reject(line, protein, "another sequence for the same id")
+    given = list(_positive_rows(path, counts, reject))
+    refuse_nucleotides([sequence for *_, sequence in given], str(path))
+    several = ids_of_several([row[1] for row in given], [row[3] for row in given])
+    sequence_of = {protein: sequence for _, protein, _, sequence in given if sequence}
+    for line, protein, ids, _ in given:
+        if protein in several: reject(line, protein, TWO_SEQUENCES)
         else:
             ids_of.setdefault(protein, {}).update(dict.fromkeys(ids))
             line_of.setdefault(protein, line)

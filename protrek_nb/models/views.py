@@ -7,12 +7,15 @@ __all__ = ['Tokens', 'MaskRule', 'query_residues', 'residue_columns', 'choose_re
            'Msa', 'read_a3m', 'draw_context', 'with_context', 'label_rows']
 
 # %% ../../nbs/models/views.ipynb #c003
-from dataclasses import dataclass
+import re
+from collections import Counter
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
-from ..data.rows import decode, parse_fasta, read_bytes
+from ..data.fasta import parse_fasta
+from ..data.files import read_text
 
 # %% ../../nbs/models/views.ipynb #c006
 @dataclass
@@ -187,26 +190,40 @@ class Msa:
     query: str        # residues
     homologues: tuple # residues of each, without gaps
     aligned: tuple    # the same in the columns of the query, "-" for a gap
+    left_out: dict = field(default_factory=dict, compare=False) # reason -> number of records that are no homologues
+
+_annotation = re.compile(r"(?:ss_(?:pred|conf|dssp)|sa_(?:pred|conf|dssp)|aa_(?:pred|dssp)|dssp|pred|conf|Consensus)\b|.*_consensus$", re.I)
+
+def _query_columns(path, row, query):
+    "Tell which aligned columns of the first record are residues of the query; ValueError when it is another chain."
+    cut = "".join(c for c in row if not c.islower() and c != ".")
+    if len(cut) == len(query) and all(a == b or (a, b) == ("-", "X") for a, b in zip(cut, query)): return np.ones(len(cut), bool)
+    if (found := row.replace("-", "").replace(".", "").upper()) == query: return np.array([c != "-" for c in cut])
+    at = next((i for i, (a, b) in enumerate(zip(found, query)) if a != b), min(len(found), len(query)))
+    raise ValueError(f"{path}: its query (record 1, {len(found)} residues) is not the chain ({len(query)} residues); they differ first "
+                     f"at residue {at + 1}. Make the alignment again from this sequence, or leave the chain without a context")
 
 def read_a3m(
     path,   # A3M file, .gz or not
     query,  # the chain's sequence
 ) -> Msa:   # homologues without the query and without copies of it
     "Read an alignment; ValueError when its query is not the chain or a record does not fit its columns."
-    (ids, _, _, rows), lines = parse_fasta(decode(read_bytes(path))[0])
-    if not rows: raise ValueError(f"{path} holds no sequence; an A3M file with the query as its first record is needed")
-    if (found := rows[0].replace("-", "").upper()) != query:
-        at = next((i for i, (a, b) in enumerate(zip(found, query)) if a != b), min(len(found), len(query)))
-        raise ValueError(f"{path}: its query (record 1, {len(found)} residues) is not the chain ({len(query)} residues); they differ first "
-                         f"at residue {at + 1}. Make the alignment again from this sequence, or leave the chain without a context")
-    aligned, kept = ["".join(c for c in row if not c.islower() and c != ".") for row in rows], {}
-    for number, (name, row, cut) in enumerate(zip(ids, rows, aligned), 1):
-        if len(cut) != len(aligned[0]):
-            raise ValueError(f"{path}, record {number} ({name}), line {lines[number - 1]}: {len(cut)} aligned columns, the query has "
-                             f"{len(aligned[0])}")
+    columns, lines = parse_fasta(read_text(path), str(path))
+    given = list(zip(lines.tolist(), columns["written"], ("".join(row.split()) for row in columns["sequence"])))
+    records = [record for record in given if not _annotation.match(record[1])]
+    left_out, kept = Counter({"annotation, no sequence": len(given) - len(records)}), {}
+    if not records: raise ValueError(f"{path} holds no sequence; an A3M file with the query as its first record is needed")
+    held = _query_columns(path, records[0][2].removesuffix("*"), query)
+    for number, (line, name, row) in enumerate(records, 1):
+        if odd := re.search(r"[^A-Za-z.-]", row := row.removesuffix("*")):
+            left_out[f"{odd[0]!r} in the sequence"] += 1; continue
+        cut = "".join(c for c in row if not c.islower() and c != ".")
+        if len(cut) != len(held):
+            raise ValueError(f"{path}, record {number} ({name}), line {line}: {len(cut)} aligned columns, the query has {len(held)}")
         plain = row.replace("-", "").replace(".", "").upper()
-        if plain and plain != query: kept.setdefault(plain, cut)
-    return Msa(query, tuple(kept), tuple(kept.values()))
+        if not plain: left_out["gaps only"] += 1
+        elif number > 1 and plain != query: kept.setdefault(plain, "".join(c for c, own in zip(cut, held) if own))
+    return Msa(query, tuple(kept), tuple(kept.values()), {reason: n for reason, n in left_out.items() if n})
 
 # %% ../../nbs/models/views.ipynb #c062
 def draw_context(

@@ -14,7 +14,9 @@ import pandas as pd
 
 from ..data.checks import has_value
 from ..core import sha256_text
-from ..data.rows import plain_id
+from ..data.fasta import index_by_id
+from ..data.files import read_text
+from ..data.rows import split_line
 from .search import Criterion, linked_groups
 
 # %% ../../nbs/twins/groups.ipynb #c008
@@ -34,10 +36,17 @@ def read_clusters(
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such cluster table; `mmseqs easy-cluster` and `foldseek easy-cluster` "
                                 "write one as <prefix>_cluster.tsv")
-    df = pd.read_csv(path, sep="\t", header=None, dtype=str, keep_default_na=False)
-    if df.shape[1] != 2:
-        raise ValueError(f"{path} has {df.shape[1]} columns; a cluster table has two, representative and member, separated by a tab")
-    return {**{plain_id(m): r for r, m in zip(df[0], df[1])}, **dict(zip(df[1], df[0]))}
+    lines = [(n, line, split_line(line, "\t")) for n, line in enumerate(read_text(path).split("\n"), 1) if line.strip()]
+    for n, line, cells in lines:
+        if cells is None: raise ValueError(f"{path}, line {n}: a quote is opened and not closed: {line[:60]!r}")
+        if len(cells) != 2:
+            raise ValueError(f"{path}, line {n} has {len(cells)} columns; a cluster table has two, representative and member, "
+                             "separated by a tab")
+    head, member = ([cells[k].strip() for _, _, cells in lines] for k in (0, 1))
+    clusters, several = index_by_id(member, head)
+    if several:
+        raise ValueError(f"{path}: {len(several)} ids are in more than one cluster, such as {min(several)!r}; it must be in one")
+    return clusters
 
 def _cluster_groups(table, clusters, source):
     "Group by a cluster table; a protein that it does not name has no group."
