@@ -97,7 +97,7 @@ class Binding(RunJob):
 
 class Frozen(Binding):
     "Two folds of metal sites from a frozen encoder, with its directions and its store."
-    def make(self, data): return replace(super().make(data), name="frozen", backbone="letters", mlm_epochs=0)
+    def make(self, data): return binding.BindingRun(name="frozen", data=super().make(data).data, backbone="letters", epochs=1, folds=2, batch_size=8)
 
 
 class Study(RunJob):

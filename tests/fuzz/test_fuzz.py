@@ -17,10 +17,3 @@ def reader_reads(reader, suffix, content):
     "Read a file that must not be refused."
     (path := fuzz.FOLDER / f"known{suffix}").write_bytes(content)
     reader(path)
-
-
-@pytest.mark.parametrize("name", READERS)
-def test_a_second_of_files_that_are_nearly_right(name):
-    "Hypothesis changes the files that a reader knows."
-    tries, bad = fuzz.with_hypothesis(name, 0.5)
-    assert tries and not bad
