@@ -18,7 +18,7 @@ import jobs
 from protrek_nb import runs
 from protrek_nb.binding.folds import FOLD_FILES, fold_problems
 from protrek_nb.core import RunDir
-from protrek_nb.damage import SUMS, read_sums, verify_sums
+from protrek_nb.damage import SUMS, read_sums, verify_listed, verify_sums
 from protrek_nb.model import ProTrek
 from protrek_nb.models import store as stores
 from protrek_nb.reporting.folders import SYSTEMS, read_run, run_system
@@ -48,7 +48,7 @@ def things(folder, name):
     if not run_dir.params_path.exists(): return
     listed = [run_dir.path / n for n in (*read_sums(run_dir.path), SUMS)]
     reported = run_system(run_dir.path) in SYSTEMS
-    yield "a finished run", listed, lambda: raises(read_run, run_dir.path) if reported else bool(verify_sums(run_dir.path, read_sums(run_dir.path)))
+    yield "a finished run", listed, lambda: raises(read_run, run_dir.path) if reported else bool(verify_listed(run_dir.path))
     yield "what a run goes on with", [run_dir.params_path], lambda: raises(runs.read_params, run_dir)
     if (model := run_dir.path / "model").exists():
         yield "a trained system", below(model), lambda: raises(Saved.read, model)
