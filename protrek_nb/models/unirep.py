@@ -95,8 +95,8 @@ class UniRep(PreTrainedModel):
         attention_mask=None,    # not needed: padding and stops are known by their tokens
     ) -> UniRepOutput:
         "Read a batch, padded on the right."
-        if self.config.half and not torch.is_grad_enabled() and input_ids.device.type == "cpu" and not half_is_fast():
-            return self.widened()(input_ids)
+        learns = torch.is_grad_enabled() and any(weight.requires_grad for weight in self.parameters())
+        if self.config.half and not learns and input_ids.device.type == "cpu" and not half_is_fast(): return self.widened()(input_ids)
         read_BL = (input_ids != self.config.pad_token_id) & (input_ids != self.config.vocab_size - 1)
         x, memory = self.embedding.weight, None
         for k, layer in enumerate(self.layers): x, memory = layer(x.to(layer.wx.weight.dtype), read_BL, None if k else input_ids)
