@@ -99,7 +99,7 @@ def product_rows(
 ) -> Rows:    # columns protein_id, sequence, ec, gene, product
     "Read proteins with gene and product, without any check yet."
     rows = read_rows(path)
-    for column in ("gene", "ec"):
+    for column in ("gene", "ec", "text"):
         if column not in rows.names: rows.add(column, [""] * len(rows.row))
     rows.columns[rows.names.index("gene")] = [g or _named_gene(t) for g, t in zip(rows.column("gene"), rows.column("text"))]
     rows.add("product", rows.column("text"))
