@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['process_rank', 'is_first_process', 'wait_for_all', 'gather_lists', 'first_process_first', 'Run', 'field_comments',
-           'parameters_cell', 'open_run', 'open_log', 'fit', 'checkpoints', 'resume_point', 'best_checkpoint',
+           'parameters_cell', 'open_run', 'open_log', 'begin', 'fit', 'checkpoints', 'resume_point', 'best_checkpoint',
            'history', 'command']
 
 # %% ../nbs/runs.ipynb #r004
 import inspect
 import re
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ import torch
 import torch.distributed as dist
 
 from .core import RunDir, find_path, hash_table, patch_to, read_json, save_params, verify_sums, write_json
-from .data.tables import write_rejected
+from .data.tables import summary, write_rejected
 
 # %% ../nbs/runs.ipynb #r007
 def process_rank() -> tuple[int, int]: # (number of this process from 0, number of processes)
@@ -135,17 +136,27 @@ def open_log(
     return log
 
 # %% ../nbs/runs.ipynb #r025
+def begin(
+    run:Run,      # the parameters
+    say=print,    # called with what was read, kept and set aside
+) -> tuple:       # (run folder, what `read` gave)
+    "Open the run folder, read, and tell what was set aside, before anything else can fail."
+    run_dir = open_run(run)
+    inputs = run.read()
+    if is_first_process(): # before anything else is written: a run goes on with its own data only
+        save_params(run_dir, run, **(dict(recipe=asdict(run.chosen)) if run.chosen else {}), **run.hash_data(inputs))
+        run.save_rejected(inputs, run_dir)
+        if told := run.tell(inputs): open_log(run_dir, say)(told)
+    return run_dir, inputs
+
 def fit(
     run:Run,      # the parameters; its class says what is done
     say=print,    # called with one line for each epoch
+    begun=None,   # what `begin` gave for this run; None: it is begun here
 ) -> RunDir:      # the finished run folder
     "Open, read, prepare, certify, train, evaluate, save; return the run folder."
-    run_dir = open_run(run)
+    run_dir, inputs = begun or begin(run, say)
     say, first = open_log(run_dir, say), is_first_process()
-    inputs = run.read()
-    if first: # before anything else is written: a run goes on with its own data only
-        save_params(run_dir, run, **(dict(recipe=asdict(run.chosen)) if run.chosen else {}), **run.hash_data(inputs))
-        run.save_rejected(inputs, run_dir)
     prepared = run.prepare(inputs, say)
     if first:
         write_json(run_dir.certificate_path, run.certify(prepared))
@@ -175,6 +186,16 @@ def save_rejected(self,
 ):
     "Write the rows of the input that were set aside."
     if "rejected" in getattr(inputs, "attrs", {}): write_rejected(inputs, run_dir.path)
+
+@patch_to(Run)
+def tell(self,
+    inputs,   # what `read` gave
+) -> str:     # one line; "" where nothing is known
+    "Say what was read, kept and set aside."
+    attrs = getattr(inputs, "attrs", {})
+    if "read" in (attrs.get("counts") or {}): return summary(inputs)
+    reasons = Counter(r["reason"] for r in attrs.get("rejected", ()))
+    return f"{reasons.total():,} rows set aside ({'; '.join(f'{n} x {why}' for why, n in reasons.most_common(10))})" if reasons else ""
 
 @patch_to(Run)
 def prepare(self,
