@@ -5,12 +5,14 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 LINKS := $(if $(UV_FIND_LINKS),$(UV_FIND_LINKS),$(PIP_FIND_LINKS))
 EPOCHS ?= 30
+KILLS ?= 1000
+SECONDS ?= 600
 export TOKENIZERS_PARALLELISM := false
 # Bytecode is kept in the environment, even where Python is told to write none: the tests start many processes, and each would compile PyTorch and transformers again.
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/bytecode
 
-.PHONY: env train test check notebooks suite weights data base real-base study real studies bench clean
+.PHONY: env train test check notebooks suite chaos flips fuzz weights data base real-base study real studies bench clean
 
 env: $(VENV)/.made  ## the environment, with pinned versions
 
@@ -39,6 +41,16 @@ notebooks: env  ## every notebook from top to bottom
 suite: env  ## lint, papermill, checkpoints, resume, parity, bad input
 	$(BIN)/python -m pytest -q tests
 	$(if $(SHARED),$(BIN)/python tests/pages.py $(SHARED))
+
+chaos: env  ## kill every kind of long job so many times, at random and inside saves; compare what is left, bit by bit (hours)
+	$(BIN)/python tests/chaos/chaos.py --kills $(KILLS) $(if $(SEED),--seed $(SEED)) --out benchmarks/results/damage_kills.csv
+
+flips: env  ## change bits in every file that a run, a report or a loaded model reads; count what nobody notices
+	$(BIN)/python tests/chaos/flips.py --places 20 $(if $(SEED),--seed $(SEED)) --out benchmarks/results/damage_flips.csv
+
+fuzz: env  ## give every reader files that nobody would write, for so many seconds
+	$(UV) 'atheris>=3,<4' || echo "atheris has no build for this machine: hypothesis alone"
+	$(BIN)/python tests/fuzz/fuzz.py --seconds $(SECONDS) --out benchmarks/results/damage_fuzz.csv
 
 weights: env  ## fetch two pretrained encoders, UniRep and MiniLM, once; the licences are printed
 	$(BIN)/python -m protrek_nb.models.weights unirep minilm

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['find_root', 'project_path', 'find_path', 'shared_data', 'in_test', 'set_seed', 'sha256_file', 'sha256_text',
-           'hash_table', 'atomic_path', 'atomic_dir', 'write_json', 'read_json', 'write_table', 'read_table',
-           'write_sums', 'verify_sums', 'environment', 'patch_to', 'RunDir', 'parse_parameters', 'save_params']
+           'hash_table', 'explain_full', 'atomic_path', 'atomic_dir', 'write_json', 'read_json', 'write_table',
+           'read_table', 'environment', 'patch_to', 'RunDir', 'parse_parameters', 'save_params']
 
 # %% ../nbs/core.ipynb #c003
 import builtins, dataclasses, difflib, errno, gzip, hashlib, json, math, os, platform, random, re, shutil, subprocess, types, typing, uuid
@@ -98,11 +98,21 @@ def hash_table(
     return digest.hexdigest()
 
 # %% ../nbs/core.ipynb #c045
-def _explain_full(error, path):
-    "Turn 'no space left' into an error that names the file and says what to do; return others as they are."
-    if error.errno not in (errno.ENOSPC, getattr(errno, "EDQUOT", -1)): return error
-    return OSError(error.errno, f"the disk is full while writing {path}: free space (old runs under reports/runs are a good start) and run "
-                                "again; nothing incomplete was left behind")
+_FULL = "No space left on device|Disk quota exceeded|os error (28|122)" # as Python, pyarrow, safetensors and torch say it
+
+@contextmanager
+def explain_full(
+    path, # file or folder that is being written
+    then="run again; nothing incomplete was left behind", # what to do when there is space
+):
+    "Turn the several errors that libraries raise on a full disk into one OSError that names the file and says what to do."
+    try: yield
+    except Exception as e:
+        said = getattr(e, "errno", None) in (errno.ENOSPC, getattr(errno, "EDQUOT", -1)) or re.search(_FULL, str(e))
+        above = next(folder for folder in Path(path).absolute().parents if folder.is_dir())
+        if not said and shutil.disk_usage(above).free > 2**20: raise
+        raise OSError(errno.ENOSPC, f"the disk is full while writing {path}: free space (old runs under reports/runs are a good start) and "
+                                    f"{then}") from e
 
 def _fsync(path):
     "Flush a file or folder to the disk."
@@ -123,10 +133,10 @@ def atomic_path(
     "Write a file so that it appears complete or not at all; a full disk raises OSError with advice."
     path, temp = Path(path), _temporary(path)
     try:
-        yield temp
-        if not temp.is_file(): raise RuntimeError(f"nothing was written for {path}: write to the path that atomic_path yields")
-        _fsync(temp); os.replace(temp, path); _fsync(path.parent)
-    except OSError as e: raise _explain_full(e, path) from e
+        with explain_full(path):
+            yield temp
+            if not temp.is_file(): raise RuntimeError(f"nothing was written for {path}: write to the path that atomic_path yields")
+            _fsync(temp); os.replace(temp, path); _fsync(path.parent)
     finally: temp.unlink(missing_ok=True)
 
 # %% ../nbs/core.ipynb #c053
@@ -140,17 +150,17 @@ def atomic_dir(
     if path.exists() and not replace: raise FileExistsError(f"{path} exists: choose another name, or pass replace=True")
     temp.mkdir()
     try:
-        yield temp
-        for p in (*temp.rglob("*"), temp): _fsync(p)
-        old = _temporary(path) if path.exists() else None
-        if old: os.replace(path, old)  # put back if the rename fails
-        try: os.replace(temp, path)
-        except OSError:
-            if old: os.replace(old, path)
-            raise
-        _fsync(path.parent)
-        if old: shutil.rmtree(old) if old.is_dir() else old.unlink()
-    except OSError as e: raise _explain_full(e, path) from e
+        with explain_full(path):
+            yield temp
+            for p in (*temp.rglob("*"), temp): _fsync(p)
+            old = _temporary(path) if path.exists() else None
+            if old: os.replace(path, old)  # put back if the rename fails
+            try: os.replace(temp, path)
+            except OSError:
+                if old: os.replace(old, path)
+                raise
+            _fsync(path.parent)
+            if old: shutil.rmtree(old) if old.is_dir() else old.unlink()
     finally: shutil.rmtree(temp, ignore_errors=True)
 
 # %% ../nbs/core.ipynb #c062
@@ -179,6 +189,7 @@ def read_json(
     "Read a JSON file; ValueError names the file and line that cannot be read."
     try: return json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as e: raise ValueError(f"{path} is not JSON: {e}") from e
+    except RecursionError as e: raise ValueError(f"{path} is nested too deeply to be one of our files: it was damaged or replaced") from e
 
 # %% ../nbs/core.ipynb #c068
 def _table_kind(path):
@@ -211,34 +222,6 @@ def read_table(
     df = pd.read_csv(path, sep="\t" if kind == "tsv" else ",", keep_default_na=False, na_values=[""], encoding="utf-8")
     words = [c for c in df if not (pd.api.types.is_numeric_dtype(df[c]) or pd.api.types.is_bool_dtype(df[c]))]
     return df.fillna({c: "" for c in words})
-
-# %% ../nbs/core.ipynb #c073
-def _files_in(folder):
-    "List the files below `folder` as sorted relative paths, without SHA256SUMS."
-    found = (p.relative_to(folder).as_posix() for p in Path(folder).rglob("*") if p.is_file())
-    return sorted(p for p in found if p != "SHA256SUMS")
-
-def write_sums(
-    folder,  # folder whose files are listed, at any depth
-):
-    "Write SHA256SUMS into a folder."
-    folder = Path(folder)
-    lines = [f"{sha256_file(folder/name)}  {name}\n" for name in _files_in(folder)]
-    with atomic_path(folder/"SHA256SUMS") as temp: temp.write_text("".join(lines), encoding="utf-8")
-
-def verify_sums(
-    folder,      # folder with a SHA256SUMS file
-) -> list[str]:  # one sentence per problem; empty when all is well
-    "Compare a folder with its SHA256SUMS."
-    folder, sums = Path(folder), {}
-    if not (folder/"SHA256SUMS").is_file(): return [f"{folder}: SHA256SUMS is missing"]
-    for line in (folder/"SHA256SUMS").read_text(encoding="utf-8", errors="replace").splitlines():
-        if re.fullmatch(r"[0-9a-f]{64}  .+", line): sums[line[66:]] = line[:64]
-        else: return [f"{folder}: SHA256SUMS cannot be read at {line[:40]!r}"]
-    there = set(_files_in(folder))
-    bad = [f"{folder/n}: listed but missing" for n in sums if n not in there]
-    bad += [f"{folder/n}: not listed" for n in sorted(there - set(sums))]
-    return bad + [f"{folder/n}: content has changed" for n in sums if n in there and sha256_file(folder/n) != sums[n]]
 
 # %% ../nbs/core.ipynb #c078
 _packages = ("protrek_nb", "torch", "transformers", "accelerate", "peft", "safetensors", "tokenizers", "numpy", "scipy", "pandas",
@@ -321,7 +304,7 @@ def open(cls, path, need=("params.json", "history.csv", "metrics.json")):
 @patch_to(RunDir)
 def log(self, line):
     "Append one line to the run's log."
-    with open(self.log_path, "a", encoding="utf-8") as f: f.write(f"{line}\n")
+    with explain_full(self.log_path, "resume the run"), open(self.log_path, "a", encoding="utf-8") as f: f.write(f"{line}\n")
 
 # %% ../nbs/core.ipynb #c093
 def _literals(namespace):
@@ -369,11 +352,12 @@ def save_params(
     data_hash: str,   # `hash_table` or `sha256_file` of the input
     **extra,          # further entries, by name
 ) -> dict:            # what was written
-    "Write params.json: parameters, data hash, environment. ValueError where the run that goes on began with other data."
+    "Write params.json: parameters, data hash, environment. A run that goes on leaves it; ValueError where it began with other data."
     if run_dir.params_path.exists():
         before, now = read_json(run_dir.params_path), dict(dict(files=None) | extra, data_hash=data_hash)
         if other := [name for name in ("data_hash", "files") if before.get(name) != now[name]]:
             raise ValueError(f"{run_dir.path} began with other data ({', '.join(other)} in params.json differs): what was tested would be "
                              "trained on. Give back the data it began with, or start a new run")
+        return before
     write_json(run_dir.params_path, dict(params=params, data_hash=data_hash, environment=environment(), **extra))
     return read_json(run_dir.params_path)

@@ -20,6 +20,7 @@ from protrek_nb.models.adapt import (add_lora, checkpoint_activations, freeze, i
     trainable_table)
 from .models.checkpoints import check_state, convert, is_frequency, locate, place_frequencies, read_file, unwrap
 from .core import patch_to, read_json, sha256_file
+from .damage import seal, verify_listed
 from .models.aligned import AlignedResidues
 from .models.heads import Head, POOLINGS, join_windows
 from .models.kernels import speed_up
@@ -288,10 +289,13 @@ def save_pretrained(
     save_directory,  # folder; made if need be
     **kwargs,        # to `PreTrainedModel.save_pretrained`
 ):
-    "Write weights, configuration and tokenizers."
+    "Write weights, configuration and tokenizers, and their sums."
     kwargs.setdefault("save_original_format", False)  # else transformers may write names of its TensorFlow days
     with quiet(): super(ProTrek, self).save_pretrained(save_directory, **kwargs)
-    for kind, tokens in self.tokens.items(): tokens.tokenizer.save_pretrained(Path(save_directory)/f"tokenizer_{kind}")
+    folder = Path(save_directory)
+    for kind, tokens in self.tokens.items(): tokens.tokenizer.save_pretrained(folder/f"tokenizer_{kind}")
+    written = [path for pattern in ("config.json", "model*", "tokenizer_*/*") for path in folder.glob(pattern)]
+    seal(folder, *(path.relative_to(folder).as_posix() for path in written))
 
 # %% ../nbs/02_model.ipynb #c063
 def _read_weights(folder):
@@ -306,8 +310,11 @@ def _load_folder(
     folder,                     # in our own format
     dtype=torch.float32,        # of the weights; temperature and rotary frequencies stay in 32 bits
     attn_implementation=None,   # "sdpa" (the default of transformers), "eager", ...
+    verify=True,                # compare the files with SHA256SUMS, where there are sums
 ):                              # a model in evaluation mode
     "Load our own format; CheckpointError names what is missing or does not fit."
+    if bad := verify and verify_listed(folder):
+        raise CheckpointError(f"{'; '.join(bad)}. The model is not as it was written: copy or convert it again, or give verify=False")
     folder, config = Path(folder), ProTrekConfig.from_pretrained(folder)
     if attn_implementation: config._attn_implementation = attn_implementation
     kinds = [kind for kind in TOWERS if getattr(config, f"{kind}_config") is not None]
@@ -351,15 +358,16 @@ def from_pretrained(
     cache_dir=None,            # where converted weights are kept; default: beside the file
     dtype=torch.float32,       # torch.float32, torch.bfloat16, ...
     attn_implementation=None,  # "sdpa", "eager", ...
+    verify=True,               # compare a folder of ours with its SHA256SUMS
     **source,                  # sha256 (of the weights file), revision, local_files_only
 ):                             # a model in evaluation mode
     "Load a model; CheckpointError, FileNotFoundError or ConnectionError says what is wrong and what to do."
     for name in ("config", "trust_remote_code", "adapter_kwargs", "_commit_hash", "_from_auto"): source.pop(name, None)  # AutoModel's own
     known = {k: source.pop(k) for k in ("sha256", "revision", "local_files_only") if k in source}
-    if source: raise TypeError(f"from_pretrained got {', '.join(source)}; it takes base, cache_dir, dtype, attn_implementation, sha256, "
-                               "revision, local_files_only")
+    if source: raise TypeError(f"from_pretrained got {', '.join(source)}; it takes base, cache_dir, dtype, attn_implementation, verify, "
+                               "sha256, revision, local_files_only")
     dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
-    return cls._load_folder(_folder_of(path_or_repo, base, cache_dir, **known), dtype, attn_implementation)
+    return cls._load_folder(_folder_of(path_or_repo, base, cache_dir, **known), dtype, attn_implementation, verify)
 
 # %% ../nbs/02_model.ipynb #e002
 @patch_to(ProTrek)

@@ -4,12 +4,14 @@
 
 # %% auto #0
 __all__ = ['process_rank', 'is_first_process', 'wait_for_all', 'gather_lists', 'first_process_first', 'Run', 'field_comments',
-           'parameters_cell', 'open_run', 'open_log', 'begin', 'fit', 'checkpoints', 'resume_point', 'best_checkpoint',
-           'history', 'command']
+           'parameters_cell', 'read_params', 'open_run', 'open_log', 'begin', 'fit', 'live', 'checkpoints',
+           'best_checkpoint', 'resume_point', 'history', 'command']
 
 # %% ../nbs/runs.ipynb #r004
 import inspect
+import math
 import re
+import shutil
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, is_dataclass
@@ -20,7 +22,8 @@ import pandas as pd
 import torch
 import torch.distributed as dist
 
-from .core import RunDir, find_path, hash_table, patch_to, read_json, save_params, verify_sums, write_json
+from .core import RunDir, find_path, hash_table, patch_to, read_json, save_params, write_json
+from .damage import finish_run, lock_run, seal, unlock_run, verify_sums
 from .data.tables import summary, write_rejected
 
 # %% ../nbs/runs.ipynb #r007
@@ -72,6 +75,9 @@ class Run:
     def __post_init__(self):
         if self.epochs < 1: raise ValueError(f"epochs = {self.epochs}: at least one pass over the data is needed")
         if not 0 < self.max_identity <= 1: raise ValueError(f"max_identity = {self.max_identity} must lie between 0 and 1")
+        for f in fields(self):
+            if isinstance(value := getattr(self, f.name), float) and not math.isfinite(value):
+                raise ValueError(f"{f.name} = {value}: a finite number is needed")
         self.chosen  # a recipe raises ValueError for numbers that cannot be
 
     @property
@@ -106,19 +112,36 @@ def parameters_cell(
     return "\n".join(f"{line:{width}} # {field_comments(cls)[name]}" for name, line in lines.items())
 
 # %% ../nbs/runs.ipynb #r020
+def read_params(
+    run_dir:RunDir, # of a run that has begun
+) -> dict:          # `params` of params.json; empty where the run was killed before it had written anything else
+    "Read the parameters that a run began with; ValueError says what is wrong with params.json."
+    sealed = (run_dir.path / "SHA256SUMS").exists()
+    begun = any(run_dir.checkpoints_dir.glob("checkpoint-*")) or run_dir.certificate_path.exists()
+    if not sealed and not begun: return {} # killed at once
+    problems = verify_sums(run_dir.path, ["params.json"]) if sealed else [] # an older version sealed nothing
+    found = {} if problems else read_json(run_dir.params_path)
+    if isinstance(found, dict) and isinstance(found.get("params"), dict): return found["params"]
+    wrong = "; ".join(problems) or f"{run_dir.params_path} holds no parameters of a run"
+    raise ValueError(f"{wrong}: nobody can say what this run was. Give back the file as it was, or start a new run")
+
 def open_run(
     run:Run,      # says the name, or what to resume
-) -> RunDir:      # the same folder in every process
-    "Make the run folder, or open the one to go on with; ValueError where a run would go on with other parameters than it began with."
+    say=print,    # called with a sentence where a dead process had the folder
+) -> RunDir:      # the same folder in every process; locked
+    "Make the run folder, or open the one to go on with; ValueError where it began with other parameters, RuntimeError where it is in use."
     from accelerate import PartialState
     PartialState(cpu=not torch.cuda.is_available()) # meets the other processes, where torchrun has started some
     run_dir = None
     if is_first_process():
         run_dir = RunDir.open(find_path(run.resume), need=("params.json",)) if run.resume else RunDir.create(run.name)
-        before, now = read_json(run_dir.params_path)["params"] if run.resume else {}, asdict(run)
+        before, now = read_params(run_dir) if run.resume else {}, asdict(run)
         changed = [k for k in now if k not in ("resume", "name") and k in before and before[k] != now[k]]
         other = [f"{k} was {before[k]!r} and is {now[k]!r}" for k in changed]
         if other: raise ValueError(f"{run.resume} began with other parameters: {'; '.join(other)}. Give the same ones, or start a new run")
+        lock_run(run_dir, say)
+        if not before: run_dir.params_path.unlink(missing_ok=True)
+        for left in run_dir.path.rglob(".tmp-*"): shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
     box = [run_dir]
     if process_rank()[1] > 1: dist.broadcast_object_list(box)
     return box[0]
@@ -141,12 +164,17 @@ def begin(
     say=print,    # called with what was read, kept and set aside
 ) -> tuple:       # (run folder, what `read` gave)
     "Open the run folder, read, and tell what was set aside, before anything else can fail."
-    run_dir = open_run(run)
-    inputs = run.read()
-    if is_first_process(): # before anything else is written: a run goes on with its own data only
-        save_params(run_dir, run, **(dict(recipe=asdict(run.chosen)) if run.chosen else {}), **run.hash_data(inputs))
-        run.save_rejected(inputs, run_dir)
-        if told := run.tell(inputs): open_log(run_dir, say)(told)
+    run_dir = open_run(run, say)
+    try:
+        inputs = run.read()
+        if is_first_process(): # before anything else is written: a run goes on with its own data only
+            save_params(run_dir, run, **(dict(recipe=asdict(run.chosen)) if run.chosen else {}), **run.hash_data(inputs))
+            seal(run_dir.path, "params.json")
+            run.save_rejected(inputs, run_dir)
+            if told := run.tell(inputs): open_log(run_dir, say)(told)
+    except BaseException:
+        unlock_run(run_dir)
+        raise
     return run_dir, inputs
 
 def fit(
@@ -156,16 +184,28 @@ def fit(
 ) -> RunDir:      # the finished run folder
     "Open, read, prepare, certify, train, evaluate, save; return the run folder."
     run_dir, inputs = begun or begin(run, say)
-    say, first = open_log(run_dir, say), is_first_process()
+    try: live(run, run_dir, inputs, open_log(run_dir, say))
+    finally: unlock_run(run_dir)
+    return run_dir
+
+def live(
+    run:Run,        # the parameters
+    run_dir:RunDir, # open
+    inputs,         # what `read` gave
+    say,            # writes a line to the log
+):
+    "Prepare, certify, train, evaluate, save."
+    first = is_first_process()
     prepared = run.prepare(inputs, say)
     if first:
         write_json(run_dir.certificate_path, run.certify(prepared))
         for name, note in run.notes(inputs, prepared).items(): write_json(run_dir.path / name, note)
     trained = run.train(prepared, run_dir, say)
     results = run.evaluate(prepared, trained)
-    if first: run.save(run_dir, prepared, trained, results)
+    if first:
+        run_dir.metrics_path.unlink(missing_ok=True) # from now on, and until all is written again, the run is not complete
+        run.save(run_dir, prepared, trained, results)
     wait_for_all()
-    return run_dir
 
 @patch_to(Run)
 def read(self): # any object; a table where nothing else is said
@@ -240,27 +280,16 @@ def save(self,
     run_dir:RunDir,             # where to
     prepared, trained, results, # what `prepare`, `train` and `evaluate` gave
 ):
-    "Write model, predictions and metrics. metrics.json is written last: a run folder that has it is complete."
-    write_json(run_dir.metrics_path, results)
+    "Write model and predictions, then `finish_run`: metrics.json is written last, and a run folder that has it is complete."
+    finish_run(run_dir, results)
 
 # %% ../nbs/runs.ipynb #r034
 def checkpoints(
     folder:Path,             # the run's `checkpoints/`
 ) -> list[tuple[int, Path]]: # (step, folder), oldest first
-    "List complete checkpoints by step."
-    return sorted((int(p.name.rpartition("-")[2]), p) for p in Path(folder).glob("checkpoint-*") if p.is_dir())
-
-def resume_point(
-    folder:Path,   # the run's `checkpoints/`
-    say=print,     # called with a sentence for each damaged checkpoint, and with the choice
-) -> str | None:   # folder of the checkpoint; None where there is none that can be used
-    "Find the newest checkpoint that is as it was written: a run goes on from it."
-    for step, path in reversed(checkpoints(folder)):
-        if not (problems := verify_sums(path)):
-            say(f"resuming from {path.name}")
-            return str(path)
-        say(f"checkpoint at step {step} is damaged and is passed over: {'; '.join(map(str, problems))}")
-    say("no usable checkpoint: starting from the beginning")
+    "List complete checkpoints by step; other names, such as checkpoint-12.bak, are left alone."
+    named = [(re.fullmatch(r"checkpoint-(\d+)", p.name), p) for p in Path(folder).glob("checkpoint-*") if p.is_dir()]
+    return sorted((int(found[1]), p) for found, p in named if found)
 
 def best_checkpoint(
     folder:Path, # the run's `checkpoints/`
@@ -269,8 +298,31 @@ def best_checkpoint(
     "Find the checkpoint of a step; ValueError where it is not as it was written."
     path = Path(folder) / f"checkpoint-{step}"
     if not (problems := verify_sums(path)): return path
-    raise ValueError(f"the best checkpoint is damaged: {'; '.join(map(str, problems))}. Remove {path} "
-                     "and resume the run from the one before")
+    raise ValueError(f"the best checkpoint is damaged: {'; '.join(problems)}. Resume the run: it trains again what was lost")
+
+def _unusable(folder, path, best):
+    "Say why a run cannot go on from a checkpoint; nothing where it can."
+    if problems := verify_sums(path): return f"is damaged and is passed over: {'; '.join(problems)}"
+    chosen = read_json(path / "trainer_state.json").get("best_global_step") if best and (path / "trainer_state.json").is_file() else None
+    try: return best_checkpoint(folder, chosen) and "" if chosen else ""
+    except ValueError: return f"is passed over: its best one, of step {chosen}, is damaged or missing, and what was trained since is lost"
+
+def resume_point(
+    folder:Path,     # the run's `checkpoints/`
+    say=print,       # called with a sentence for each damaged checkpoint, and with the choice
+    best:bool=False, # the run ends with its best checkpoint, so that this must be whole too
+) -> str | None:     # folder of the checkpoint, the same in every process; None where there is none that can be used
+    "Find the newest checkpoint that a run can go on from; set aside those that it cannot."
+    box, found = [None], reversed(checkpoints(folder)) if is_first_process() else ()
+    states = [(step, path, _unusable(folder, path, best)) for step, path in found]
+    for step, path, wrong in states:
+        if not wrong: box = [str(path)]; break
+        say(f"checkpoint at step {step} {wrong}")
+        shutil.rmtree(set_aside := path.with_name(f"unusable-{step}"), ignore_errors=True)
+        path.rename(set_aside)
+    if process_rank()[1] > 1: dist.broadcast_object_list(box)
+    say(f"resuming from {Path(box[0]).name}" if box[0] else "no usable checkpoint: starting from the beginning")
+    return box[0]
 
 # %% ../nbs/runs.ipynb #r039
 def history(

@@ -13,7 +13,8 @@ from pathlib import Path
 import pandas as pd
 from safetensors.torch import load_file, save_file
 
-from .core import atomic_dir, environment, find_path, patch_to, read_json, verify_sums, write_json, write_sums
+from .core import atomic_dir, environment, find_path, patch_to, read_json, write_json
+from .damage import finish_run, verify_sums, write_sums
 from .models.encoders import open_encoder
 
 # %% ../nbs/saved.ipynb #s007
@@ -40,6 +41,7 @@ def write(self,
 ):
     "Write the folder."
     about = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("weights", "folder")}
+    about["run"] = {name: value for name, value in self.run.items() if name != "resume"} # where it was killed changes no bit
     with atomic_dir(folder, replace=True) as temp:
         write_json(temp / "saved.json", dict(format=FORMAT, **about, versions=environment()["packages"]))
         weights = {name: x.detach().cpu().contiguous() for name, x in self.weights.items()}
@@ -153,6 +155,6 @@ def save_system(
     results:dict, # what metrics.json holds
     more=None,    # see `Saved.write`
 ):
-    "Write model and metrics. metrics.json is written last: a run folder that has it is complete."
+    "Write the model, then `finish_run`: metrics.json is written last, and a run folder that has it is complete."
     saved.write(run_dir.path / "model", make_card(saved, run_dir, results), more)
-    write_json(run_dir.metrics_path, results)
+    finish_run(run_dir, results)

@@ -281,7 +281,7 @@ def train_model(
     plan = TwinPlan(train.pairs, replay_rows(train.table), recipe, run.epochs, run.seed)
     trainer = TwinTrainer(model, plan, run_dir.checkpoints_dir, twin_validation(prepared.part("valid")), teacher, say)
     kept = trainer.train_in(run_dir, run.resume, start, run.tensorboard)
-    if recipe.keep == "best": model = fix_encoders(ProTrek.from_pretrained(kept), model.recalled).to(trainer.args.device)
+    if recipe.keep == "best": model = fix_encoders(ProTrek.from_pretrained(kept, verify=False), model.recalled).to(trainer.args.device)
     return merge_lora(model) if model.config.lora else model
 
 Trained = namedtuple("Trained", "base model") # what `evaluate_model` found of the base, and the tuned model
@@ -352,7 +352,7 @@ class TwinPredictor(Predictor):
     Kinds of proteins that the data do not have were not measured."""
     def __init__(self, saved):
         super().__init__(saved)
-        self.model = ProTrek.from_pretrained(saved.folder).to(default_device())
+        self.model = ProTrek.from_pretrained(saved.folder, verify=False).to(default_device())
 
     def predict(self, table): # with sequence and text, or see `score_alleles`; adds cosine and scaled (cosine / temperature)
         if self.run.alleles: return self.score_alleles(table)

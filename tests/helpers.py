@@ -29,10 +29,13 @@ def quiet(line): "Say nothing."
 
 # ---------------------------------------------------------------- processes
 
+PRELOAD = ["helpers"]  # what the process that others are forked from imports
+
+
 def start(function, *arguments):
     "Start a function in a fresh process, forked from one that has imported this module and done nothing else."
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["helpers"])
+    context.set_forkserver_preload(PRELOAD)
     process = context.Process(target=function, args=arguments, daemon=True)
     with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(p for p in sys.path if p)): process.start()  # Python 3.11 does not hand sys.path on
     return process

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 import helpers
-from protrek_nb import core, runs
+from protrek_nb import core, damage, runs
 from protrek_nb.training import trainer
-from protrek_nb.core import RunDir, read_json, read_table, verify_sums, write_table
+from protrek_nb.core import RunDir, read_json, read_table, write_table
+from protrek_nb.damage import verify_sums
 from protrek_nb.mining import mine_twins
 from protrek_nb.report import build
 from protrek_nb.splits.components import split_proteins
@@ -26,7 +27,7 @@ def test_a_full_disk_while_a_checkpoint_is_written(where, tiny_run, tiny_data, t
     run, run_dir = replace(tiny_run, epochs=2), RunDir.create("full", tmp_path)
     with monkeypatch.context() as patched:
         if where == "sums":
-            patched.setattr(trainer, "write_sums", helpers.after(1, core.write_sums, lambda folder: (patched.setattr(core, "_fsync", full_disk), core.write_sums(folder))))
+            patched.setattr(trainer, "write_sums", helpers.after(1, damage.write_sums, lambda folder: (patched.setattr(core, "_fsync", full_disk), damage.write_sums(folder))))
         else:
             patched.setattr(trainer.Trainer, "save_model", helpers.after(1, trainer.Trainer.save_model, full_disk))
         with pytest.raises(OSError) as error: train_model(run, load_base(run, tiny_data.table), tiny_data, run_dir, helpers.quiet)
@@ -122,3 +123,14 @@ def test_texts_in_other_scripts(tiny_run, tiny_table, tmp_path):
     pairs, strings = read_table(run_dir.path / "pairs.parquet"), read_json(run_dir.path / "strings.json")
     assert set(pairs.anchor_text) | set(pairs.hard_neg_text) <= set(texts) and set(strings["text"]) <= set(texts)
     assert read_json(run_dir.metrics_path)["twins"]
+
+
+def test_a_text_encoder_cannot_run_its_code(tmp_path):
+    "A folder that brings code of its own is refused, without a question at the terminal, and its code is not run; who wants it says so."
+    from protrek_nb import go
+    from protrek_nb.go.data import load_go
+    (tmp_path / "own.py").write_text(f"from pathlib import Path\nPath({str(tmp_path / 'was run')!r}).touch()\n")
+    core.write_json(tmp_path / "config.json", dict(model_type="own", auto_map=dict(AutoConfig="own.Config", AutoModel="own.Model", AutoTokenizer=["own.Tokenizer", None])))
+    core.write_json(tmp_path / "tokenizer_config.json", dict(auto_map=dict(AutoTokenizer=["own.Tokenizer", None])))
+    with pytest.raises(ValueError, match="trust_remote_code"): go.make_texts(go.GoRun(text=str(tmp_path)), load_go().ontology)
+    assert not (tmp_path / "was run").exists()

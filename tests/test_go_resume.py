@@ -30,6 +30,7 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path):
     assert sha256_file(whole.path / "model" / "weights.safetensors") == sha256_file(resumed.path / "model" / "weights.safetensors")
     assert read_table(whole.path / "trace.csv").equals(read_table(resumed.path / "trace.csv"))
     assert read_json(whole.metrics_path) == read_json(resumed.metrics_path)
+    assert read_table(whole.history_path).equals(read_table(resumed.history_path)), "the running loss of the epoch that was cut off goes on, too"
     assert {"frequency_weights", "questions", "namespaces"} <= set(read_json(whole.metrics_path))
 
 

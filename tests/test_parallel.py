@@ -8,7 +8,8 @@ from safetensors.torch import load_file
 import helpers
 from protrek_nb.runs import checkpoints
 from protrek_nb.training import twins
-from protrek_nb.core import read_json, verify_sums
+from protrek_nb.core import read_json
+from protrek_nb.damage import verify_sums
 from protrek_nb.training.recipes import Recipe
 
 

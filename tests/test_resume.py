@@ -9,7 +9,8 @@ import torch
 import helpers
 from protrek_nb import runs, train
 from protrek_nb.training import twins
-from protrek_nb.core import RunDir, read_json, read_table, verify_sums, write_table
+from protrek_nb.core import RunDir, read_json, read_table, write_table
+from protrek_nb.damage import verify_sums
 
 
 @pytest.fixture(scope="module")

@@ -18,13 +18,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from .model import BindingModel
 from .training import BindingRun, predict_chains
 from ..splits.certificate import certify, cross_search
 from ..splits.components import components
 from .chains import ion_files, positions_of, read_chain_file, read_ions, read_three_line, toy_chains, without_neighbours
-from ..core import atomic_path, find_path, hash_table, parse_parameters, patch_to, read_json, sha256_file, shared_data, write_table
+from ..core import find_path, hash_table, parse_parameters, patch_to, read_json, sha256_file, shared_data, write_table
+from ..damage import verify_sums
 from .folds import (assign_folds, check_positives, check_splits, deal_chains, global_thresholds, long_table, run_fold,
                                       write_oof, write_thresholds)
 from ..model import default_device
@@ -198,18 +200,19 @@ def judge_decoys(
 def look_up_rows(
     run:BindingRun,       # says the backbone
     data:BindingData,     # chains of folds and test
-    run_dir,              # RunDir, gets directions.npz: a run that goes on reads it
+    run_dir,              # RunDir, gets directions/: a run that goes on reads it
     say,                  # writes a line to the log
 ):                        # (mean_D, matrix_DK) of a frozen encoder; None where the backbone is trained
     "Find the main directions of a frozen encoder on the chains of the folds, and store the reduced rows of all chains."
     if not run.frozen: return None
-    encoder, path = open_encoder(run.backbone), run_dir.path / "directions.npz"
+    encoder, path = open_encoder(run.backbone), run_dir.path / "directions"
     with first_process_first():
-        if not path.exists():
+        if bad := verify_sums(path):
+            if path.exists(): say(f"the directions are damaged and are found again: {'; '.join(bad)}")
             say(f"{run.backbone} reads chains: its main directions first, then all rows that are not stored yet")
-            mean_D, matrix_DK = find_directions(encoder, data.train.sequence)
-            with atomic_path(path) as temp, open(temp, "wb") as file: np.savez(file, mean=mean_D, matrix=matrix_DK)
-        with np.load(path, allow_pickle=False) as kept: directions = kept["mean"], kept["matrix"]
+            found = zip(("mean", "matrix"), find_directions(encoder, data.train.sequence))
+            Saved("directions", weights={name: torch.from_numpy(x) for name, x in found}).write(path)
+        directions = tuple(x.numpy() for x in map(Saved.read(path, verify=False).weights.get, ("mean", "matrix")))
         chains = pd.concat([data.train, data.test]).sequence
         open_residues(ReducedEncoder(encoder, *directions), {s: s for s in chains}, say)
     return directions

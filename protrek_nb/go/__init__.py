@@ -75,6 +75,7 @@ class GoRun(Run):
     attribution: float = 0.1           # weight of attention agreeing with occlusion
     entropy: float = 0.01              # weight of attention spread over many residues
     hierarchy: float = 0.2             # weight of parents scoring at least as high as children
+    trust_remote_code: bool = False    # True: run code that comes with a text encoder
     replicates: int = 200              # of the bootstrap; large ontologies take long
 
     def __post_init__(self):
@@ -129,13 +130,15 @@ def make_texts(
 ):                     # (GoTextStore, reader of its tokens, width of a text's vector)
     "Make the store of texts and the module that reads them."
     plan, source = phases_for(run.epochs) if run.phases else Phases(dict(all=0)), folder or str(find_path(run.text))
+    trust = dict(trust_remote_code=run.trust_remote_code) # False is said, or transformers would ask at the terminal
     if run.text == "words" and not folder:
         writer = TermText(ontology)
         tokenizer = bert_tokenizer(wordpiece_vocab([writer.text(row, "all") for row in range(len(ontology))], 4000))
-    else: tokenizer = AutoTokenizer.from_pretrained(source)
+    else: tokenizer = AutoTokenizer.from_pretrained(source, **trust)
     store = GoTextStore(ontology, tokenizer, plan)
     if run.text == "words": return store, WordReader(len(tokenizer), 64, tokenizer.all_special_ids), 64
-    encoder = AutoModel.from_config(AutoConfig.from_pretrained(source)) if folder else AutoModel.from_pretrained(source)
+    if folder: encoder = AutoModel.from_config(AutoConfig.from_pretrained(source, **trust), **trust)
+    else: encoder = AutoModel.from_pretrained(source, **trust)
     grow_embeddings(encoder, tokenizer)
     return store, TextReader(encoder), encoder.config.hidden_size
 

@@ -72,7 +72,8 @@ class Ontology:
             without_namespace=sum(not live[g].get("namespace") for g in ids), version=header.get("data-version", ""))
         namespaces = column("namespace", lambda g: header.get("default-namespace", ""))
         obsolete = {g: s.get("name", "") for g, s in dead.items() if g not in redirect}
-        return cls(ids, column("name", str), definitions, namespaces, parents, counts, redirect, obsolete)
+        try: return cls(ids, column("name", str), definitions, namespaces, parents, counts, redirect, obsolete)
+        except ValueError as e: raise ValueError(f"{path}: {e}") from e
 
 # %% ../../nbs/go/ontology.ipynb #c012
 @patch_to(Ontology)

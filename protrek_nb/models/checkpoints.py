@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 import numpy as np, torch
 from ..core import atomic_dir, sha256_file, sha256_text, write_json
+from ..damage import write_sums
 from .published import NUMBERS, CheckpointError, base_config, find_towers, find_weights, is_own, published_name
 from .tokens import load_tokenizer
 
@@ -169,6 +170,7 @@ def _write_folder(folder, path, config, state, towers):
         load_tokenizer(kind, towers[kind]).save_pretrained(folder/f"tokenizer_{kind}")
     write_json(folder/"source.json", dict(file=Path(path).name, bytes=os.path.getsize(path), sha256=sha256_file(path)))
     write_json(folder/"config.json", dict(model_type="protrek", architectures=["ProTrek"]) | config)
+    write_sums(folder)
 
 def convert(
     path,               # published or fine-tuned weights file

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['weights_hash', 'tokenizer_hash', 'store_key', 'sequence_digest', 'write_shard', 'Shard', 'read_header',
-           'damaged_rows', 'Store']
+           'damaged_rows', 'sound', 'Store']
 
 # %% ../../nbs/models/store.ipynb #c003
 import hashlib, json, os, sys, time, warnings
@@ -128,6 +128,19 @@ def damaged_rows(
         while piece := f.read(1 << 22): digest.update(piece)
     return digest.hexdigest() != shard.about["sum"]
 
+_SOUND = set() # shards whose rows this process has written or compared with their sum
+
+def _mark(path): "Name a file with its size and time."; found = os.stat(path); return str(path), found.st_size, found.st_mtime_ns
+
+def sound(
+    shard,   # from `read_header`
+) -> bool:   # False if a bit of the rows has changed
+    "Compare the rows of a shard with their sha256, once in each process."
+    if (mark := _mark(shard.path)) in _SOUND: return True
+    if damaged_rows(shard): return False
+    _SOUND.add(mark)
+    return True
+
 # %% ../../nbs/models/store.ipynb #c040
 class Store:
     "Vectors of proteins on disk, computed once: one for each residue, or the mean of these for each protein."
@@ -179,7 +192,7 @@ class Store:
         other = shard.letters != _LETTERS[self.dtype.str] or shard.width != (self.width or shard.width)
         if about != self.about or (shard.place and other):
             raise ValueError(f"{shard.path.name} belongs to another store: {about}, {shard.letters}, {shard.width} columns")
-        if self.mean and damaged_rows(shard): raise ValueError(f"{shard.path.name} is damaged: its rows have changed")
+        if self.mean and not sound(shard): raise ValueError(f"{shard.path.name} is damaged: its rows have changed")
         if shard.place: self.width = shard.width
         for digest, (at, rows) in shard.place.items(): self._place.setdefault(sys.intern(digest), (len(self.shards), at, rows))
         self.shards.append((shard.path, shard.size)); self._known.add(shard.path.name); self.problems.pop(shard.path.name, None)
@@ -215,6 +228,7 @@ class Store:
         if size != expected:
             raise ValueError(f"{path} is truncated: {size:,} bytes instead of {expected:,}; open the store again and build what is "
                              "missing")
+        if not sound(read_header(path)): raise ValueError(f"{path} is damaged: its rows have changed; open the store again and build")
         with pa.memory_map(str(path)) as f: return self._maps.setdefault(number, f.read_buffer())  # the map outlives the file handle
 
     def get(
@@ -262,7 +276,7 @@ def build(
     "Encode and store the proteins that are missing; ValueError if an id stands for another sequence already."
     self.add(proteins)
     self.refresh()
-    self._clear()
+    self._clear(say)
     names = {self._digest[name]: name for name in reversed(proteins)}  # digest -> an id, for messages
     todo = {d: proteins[names[d]] for d in dict.fromkeys(map(self._digest.get, proteins)) if d not in self._place}
     done = read = 0
@@ -274,6 +288,7 @@ def build(
         else: rows = read_windows(encode, strings, self.window, self.overlap, known, self.width)
         rows = [_narrow(x.mean(0, keepdims=True) if self.mean else x, self.dtype, f"protein {name}") for name, x in zip(known, rows)]
         path = write_shard(self.dir, dict(zip(group, rows)), self.about)
+        _SOUND.add(_mark(path))
         del rows  # before the next group is encoded
         self._take(read_header(path))
         done += len(group)
@@ -283,8 +298,18 @@ def build(
     return len(todo)
 
 @patch_to(Store)
-def _clear(self):
-    "Set damaged shards aside, and remove what a process left that was killed more than a day ago."
+def _clear(self, say=None):
+    "Set damaged shards aside, also those whose rows have changed, and remove what a process left that was killed more than a day ago."
+    for number in {self._place[d][0] for d in self._digest.values() if d in self._place}:
+        path = self.shards[number][0]
+        with suppress(FileNotFoundError): # another builder was faster
+            try: changed = not sound(read_header(path))
+            except ValueError: changed = True
+            if not changed: continue
+            path.replace(path.with_suffix(".damaged"))
+        self._place = {d: place for d, place in self._place.items() if place[0] != number}
+        self._known.discard(path.name); self._maps.pop(number, None)
+        if say: say(f"store: the rows of {path.name} have changed on the disk; its proteins are read again")
     for path in (self.dir/name for name in list(self.problems)):
         with suppress(FileNotFoundError):  # another builder was faster
             try: self._take(read_header(path))  # or has mended it
@@ -299,6 +324,6 @@ def _clear(self):
 def verify(self) -> list:  # one sentence per problem; empty when all is well
     "Read every row of the store and compare it with its sha256."
     self.refresh()
-    damaged = [f"{path.name} is damaged: its rows have changed; remove the file and build again"
+    damaged = [f"{path.name} is damaged: its rows have changed; build again"
                for path, _ in self.shards if path.is_file() and damaged_rows(read_header(path))]
     return [*self.problems.values(), *damaged]

@@ -10,7 +10,8 @@ import os, subprocess, sys, tempfile, zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core import atomic_dir, sha256_file, verify_sums, write_sums
+from ..core import atomic_dir, sha256_file
+from ..damage import verify_sums, write_sums
 
 # %% ../../nbs/models/weights.ipynb #c006
 def cache_path(

@@ -12,6 +12,7 @@ from itertools import product
 
 import pandas as pd
 
+from ..damage import finish_run, seal, verify_sums
 from ..core import RunDir, hash_table, parse_parameters, patch_to, read_json, read_table, write_json, write_table
 from ..metrics.intervals import effect_table
 from . import PairRun
@@ -83,7 +84,9 @@ def train(self, prepared, run_dir, say): # table: change, seed, f1, auc, loss, m
     rows = []
     for seed, change in product(prepared, ("reference", *CHANGES)):
         run, folder = replace(self.base, seed=seed, **CHANGES.get(change, {})), run_dir.path / f"{seed} {change}"
-        if not (kept := folder.with_suffix(".json")).exists():
+        kept = folder.with_suffix(".json")
+        if not kept.exists() or verify_sums(run_dir.path, [kept.name]):
+            if kept.exists(): say(f"seed {seed}  {change}: {kept.name} is damaged or was not completed: it is trained again")
             data = prepared[seed]["attention" if run.head == "attention" else "mlp"]
             head, threshold = run.train(data, RunDir(folder), lambda line: None)
             scores = pair_metrics(data.parts["test"].label_N, pair_scores(head, data.parts["test"]), threshold)
@@ -91,6 +94,7 @@ def train(self, prepared, run_dir, say): # table: change, seed, f1, auc, loss, m
             row = dict(change=change, seed=seed, **{k: scores[k] for k in ("f1", "auc", "loss", "mcc")})
             if is_first_process():
                 write_json(kept, dict(row, best_epoch=best_epoch(read_table(folder / "history.csv"))))
+                seal(run_dir.path, kept.name)
                 shutil.rmtree(folder)
             wait_for_all()
         rows.append(read_json(kept))
@@ -106,4 +110,4 @@ def evaluate(self, prepared, trained): # table: change, and score, difference an
 def save(self, run_dir, prepared, trained, results):
     "Write runs.csv, changes.csv and metrics.json."
     for name, table in dict(runs=trained, changes=results).items(): write_table(run_dir.path / f"{name}.csv", table)
-    write_json(run_dir.metrics_path, dict(changes=results.to_dict("records")))
+    finish_run(run_dir, dict(changes=results.to_dict("records")))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..core import RunDir, project_path, read_json, read_table
+from ..damage import SUMS, verify_listed
 
 # %% ../../nbs/reporting/folders.ipynb #c006
 @dataclass(frozen=True)
@@ -95,12 +96,14 @@ class FinishedRun:
         "List what an ideal run folder holds and this one does not."
         files = ("embeddings.safetensors", "strings.json") if self.system == "twins" else ()
         absent = [f for f in files if not (self.path / f).exists()]
+        if not (self.path / SUMS).exists(): absent.append(f"{SUMS}: the files of this run could not be checked")
         return absent + [f"{key} in metrics.json" for key in SYSTEMS[self.system].entries if not self.metrics.get(key)]
 
 def read_run(
     run,             # path of a run folder, or its name under reports/runs
+    verify=True,     # compare its files with SHA256SUMS
 ) -> FinishedRun:    # all of it but the vectors
-    "Read a finished run; FileNotFoundError lists the files that are missing, ValueError is for a folder of no known system."
+    "Read a finished run; FileNotFoundError lists what is missing, ValueError what is damaged, or is for a folder of no known system."
     folder = next((p for p in (Path(run), project_path("reports", "runs", str(run))) if p.is_dir()), None)
     if folder is None: raise FileNotFoundError(f"no run folder {run}: neither that path nor a name under reports/runs")
     d = RunDir.open(folder, need=("params.json",))
@@ -108,6 +111,9 @@ def read_run(
     if "params" not in params: raise KeyError(f"{d.params_path} has no entry 'params'; it has {sorted(params)}")
     if system is None: raise ValueError(f"{d.path} is no run of a system that this report knows ({', '.join(SYSTEMS)}): it is left alone")
     RunDir.open(d.path, need=NEED + SYSTEMS[system].files)
+    if bad := verify and verify_listed(d.path, NEED + SYSTEMS[system].files):
+        raise ValueError(f"{'; '.join(bad)}. A report of this would show what was not measured: copy the folder again, or resume the run, "
+                         "which writes it again")
     read = FinishedRun(d.path, system, params, read_table(d.history_path), read_json(d.metrics_path), read_json(d.certificate_path))
     if system == "twins": read.predictions, read.pairs = read_table(d.predictions_path), read_table(d.path / "pairs.parquet")
     scores = [(read.predictions, column, "predictions.parquet") for column in ("model", "kind") if system == "twins"]

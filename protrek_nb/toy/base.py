@@ -9,6 +9,7 @@ __all__ = ['BASE_RUN', 'make_base']
 import shutil
 
 from ..core import atomic_dir, project_path, read_json, sha256_file, write_json, write_table
+from ..damage import write_sums
 from ..model import ProTrek
 from .world import make_world
 from ..train import TrainRun, fit
@@ -29,6 +30,7 @@ def make_base(
         card = {k: params[k] for k in ("params", "recipe", "data_hash")}
         card |= dict(weights_sha256=sha256_file(folder / "model.safetensors"), retrieval=tuned)
         write_json(folder / "card.json", dict(made_by="python -m protrek_nb.toy.base", **card))
+        write_sums(folder)
     return project_path("data", "toy_base")
 
 # %% ../../nbs/toy/base.ipynb #c023

@@ -15,6 +15,7 @@ import pandas as pd
 from ..splits.certificate import certify
 from ..metrics.controls import control_table, space_drift, temperature_shift
 from ..core import RunDir, save_params, write_json, write_table
+from ..damage import finish_run
 from ..dataset import easy_pairs
 from ..eval import compare_models, evaluate_twins, index_pairs, metric_table, score_model, table_retrieval
 from ..twins.similarity import identity
@@ -112,6 +113,6 @@ def simulated_run(
     compared = compare_models(measured["base"]["hard"], measured["tuned"]["hard"], "component", n=2000).reset_index().to_dict("records")
     drift = space_drift(vectors["base"].prot_ND, vectors["tuned"].prot_ND)
     temperature = shift.reset_index(names="model").to_dict("records")
-    write_json(run_dir.metrics_path, dict(tables, retrieval=stack("retrieval"), controls=stack("controls"), compared=compared,
-                                          drift=drift, temperature=temperature))
+    finish_run(run_dir, dict(tables, retrieval=stack("retrieval"), controls=stack("controls"), compared=compared, drift=drift,
+                             temperature=temperature))
     return run_dir

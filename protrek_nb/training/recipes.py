@@ -7,7 +7,8 @@ __all__ = ['LR_SCHEDULES', 'TERMS', 'RECIPES', 'Optimisation', 'Recipe', 'get_re
            'choice_term', 'general_rows', 'general_term', 'distill_term', 'twin_losses']
 
 # %% ../../nbs/training/recipes.ipynb #c003
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass, fields, replace
 
 import torch
 
@@ -38,12 +39,15 @@ class Optimisation:
 
     def problems(self): # sentences, one for each field that cannot be
         "Say what is wrong with the numbers."
+        for f in fields(self):
+            if isinstance(value := getattr(self, f.name), float) and not math.isfinite(value): yield f"{f.name} = {value} must be finite"
         for name in ("weight_decay", "clip", "patience", "save_steps"):
             if getattr(self, name) < 0: yield f"{name} = {getattr(self, name)} must not be negative"
         for name in ("learning_rate", "batch_size", "save_every"):
             if not getattr(self, name) > 0: yield f"{name} = {getattr(self, name)} must be above 0"
         for name in ("warmup", "dropout"):
             if not 0 <= getattr(self, name) <= 1: yield f"{name} = {getattr(self, name)} must be between 0 and 1"
+        if self.learning_rate > 100: yield f"learning_rate = {self.learning_rate:g} must be at most 100: a step of AdamW is as long"
         if self.lr_schedule not in LR_SCHEDULES: yield f"lr_schedule = {self.lr_schedule!r} must be one of {', '.join(LR_SCHEDULES)}"
         if self.keep not in ("best", "last"): yield f"keep = {self.keep!r} must be best or last"
 

@@ -4,13 +4,11 @@
 
 # %% auto #0
 __all__ = ['BatchPlan', 'training_arguments', 'EpochSchedule', 'out_of_patience', 'FollowPlan', 'only_batch', 'PlannedTrainer',
-           'full_disk_explained', 'prune_checkpoints']
+           'prune_checkpoints']
 
 # %% ../../nbs/training/trainer.ipynb #r004
-import errno
 import os
 import shutil
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +17,8 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPl
 from torch.utils.data import DataLoader, Dataset
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from ..core import RunDir, patch_to, read_json, write_json, write_sums, write_table
+from ..core import RunDir, explain_full, patch_to, read_json, write_json, write_table
+from ..damage import write_sums
 from ..runs import best_checkpoint, checkpoints, history, is_first_process, resume_point, wait_for_all
 from .recipes import Optimisation
 
@@ -163,20 +162,39 @@ def record(self, **numbers):
     for name, number in numbers.items(): self.sums.setdefault(name, []).append(float(number))
 
 @patch_to(PlannedTrainer)
+def diverged(self,
+    limit=float("inf"), # weights from this size on are too large
+):                      # a sentence; "" where all weights are finite
+    "Say which weights are too large or not finite, and what to do."
+    wrong = [name for name, x in self.model.named_parameters() if x.numel() and not (x.detach().abs() < limit).all()]
+    if not wrong: return ""
+    clip = "" if self.recipe.clip else ", or clip the gradient (clip = 1.0)"
+    return (f"the run has diverged: {len(wrong)} weights, such as {wrong[0]}, are very large or not finite any more. "
+            f"Take a lower learning_rate than {self.recipe.learning_rate:g}{clip}")
+
+@patch_to(PlannedTrainer)
 def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
     "Compute the loss of a batch; FloatingPointError for a term that is not finite."
     terms = self.losses(model, inputs["batch"])
     bad = [name for name, term in terms.items() if not torch.isfinite(term)]
-    names = ", ".join(self.names_of(inputs["batch"]))
-    if bad: raise FloatingPointError(f"step {self.state.global_step}: {', '.join(bad)} is not finite; rows of the batch: {names}")
+    if bad:
+        names = ", ".join(map(str, self.names_of(inputs["batch"])))
+        cause = self.diverged(1e6) or ("All weights are of usual size, so look at these rows and their vectors first, then at the "
+                                       f"learning_rate, which is {self.recipe.learning_rate:g}")
+        raise FloatingPointError(f"step {self.state.global_step}: {', '.join(bad)} is not finite; rows of the batch: {names}. {cause}")
     self.record(**{name: term.detach() for name, term in terms.items()})
     return (terms["loss"], terms) if return_outputs else terms["loss"]
 
 @patch_to(PlannedTrainer)
 def evaluate(self, *args, **kwargs):
-    "Validate, and say how the run stands."
+    "Validate, and say how the run stands; FloatingPointError for a run that has diverged."
+    step = f"step {self.state.global_step}: "
+    if cause := self.diverged(): raise FloatingPointError(step + cause)
     trained = {f"train_{name}": float(np.mean(values)) for name, values in self.sums.items()}
     found = self.validate(self.model) if self.validate else dict(score=-trained["train_loss"])
+    if not np.isfinite(found["score"]): raise FloatingPointError(
+        f"{step}the validation score is {found['score']}: the run has diverged, or "
+        f"validation data have a value that is not finite. Take a lower learning_rate than {self.recipe.learning_rate:g}")
     metrics = {f"eval_{name}": value for name, value in found.items()} | trained
     self.sums = {}
     self.log(metrics)
@@ -198,26 +216,17 @@ def _determine_best_metric(self, metrics, trial=None):
     return better
 
 # %% ../../nbs/training/trainer.ipynb #r028
-@contextmanager
-def full_disk_explained(
-    hidden:Path, # the folder that is being written; removed when the disk is full
-):
-    "Turn the several errors that libraries raise on a full disk into one OSError that says what to do."
-    try: yield
-    except Exception as e:
-        if "No space left" not in str(e) and shutil.disk_usage(hidden.parents[1]).free > 2**20: raise
-        shutil.rmtree(hidden, ignore_errors=True)
-        raise OSError(errno.ENOSPC, f"the disk is full while writing {hidden.name}: free space (old runs under reports/runs are a good "
-                                    f"start) and resume the run; the checkpoints in {hidden.parents[1]} are complete") from e
-
 def prune_checkpoints(
     folder:Path,        # the run's `checkpoints/`
     best_step:int=None, # never removed
     keep_last:int=2,    # newest ones that stay
 ):
-    "Remove old checkpoints by step; the best and the newest stay."
+    "Remove old checkpoints by step; the best and the newest stay. What was set aside goes when the run has come as far again."
     for step, path in checkpoints(folder)[:-keep_last]:
         if step != best_step: shutil.rmtree(path)
+    newest = max((step for step, _ in checkpoints(folder)), default=-1)
+    for path in Path(folder).glob("unusable-*"):
+        if int(path.name.rpartition("-")[2]) <= newest: shutil.rmtree(path)
 
 # %% ../../nbs/training/trainer.ipynb #r031
 @patch_to(PlannedTrainer)
@@ -227,17 +236,19 @@ def _save_checkpoint(self, model, trial=None):
     hidden = Path(self._get_output_dir(trial)) / name
     if self.args.should_save: shutil.rmtree(hidden, ignore_errors=True)
     wait_for_all()
-    with full_disk_explained(hidden):
-        Trainer._save_checkpoint(self, model, trial)
-        if self.args.should_save:
-            write_json(hidden / "sums.json", dict(sums=self.sums, running=[float(self._tr_loss), self._globalstep_last_logged]))
-            self.save_more(hidden)
-        wait_for_all()
-        if self.args.should_save:
-            write_sums(hidden)
-            shutil.rmtree(folder / name, ignore_errors=True)
-            os.replace(hidden, folder / name)
-            prune_checkpoints(folder, self.state.best_global_step)
+    try:
+        with explain_full(hidden, f"resume the run; the checkpoints in {folder} are complete"):
+            Trainer._save_checkpoint(self, model, trial)
+            if self.args.should_save:
+                write_json(hidden / "sums.json", dict(sums=self.sums, running=[float(self._tr_loss), self._globalstep_last_logged]))
+                self.save_more(hidden)
+            wait_for_all()
+            if self.args.should_save:
+                write_sums(hidden)
+                shutil.rmtree(folder / name, ignore_errors=True)
+                os.replace(hidden, folder / name)
+                prune_checkpoints(folder, self.state.best_global_step)
+    except OSError: shutil.rmtree(hidden, ignore_errors=True); raise # nothing half-written stays
     wait_for_all()
 
 @patch_to(PlannedTrainer)
@@ -265,6 +276,6 @@ def train_in(self,
         from torch.utils.tensorboard import SummaryWriter
         from transformers.integrations import TensorBoardCallback
         self.add_callback(TensorBoardCallback(SummaryWriter(str(run_dir.path / "tensorboard"))))
-    self.train(resume_from_checkpoint=resume_point(run_dir.checkpoints_dir, self.say) if resume else None)
+    self.train(resume_from_checkpoint=resume_point(run_dir.checkpoints_dir, self.say, self.recipe.keep == "best") if resume else None)
     if is_first_process(): write_table(run_dir.history_path, history(self.state.log_history, start))
     return best_checkpoint(run_dir.checkpoints_dir, self.state.best_global_step if self.recipe.keep == "best" else self.state.global_step)
