@@ -20,10 +20,10 @@ from protrek_nb.runs import open_run
 
 PATH = project_path("benchmarks", "results", "pair_heads.csv")
 VECTORS = dict(encoder="unirep-1900-bf16")
-TOWERS = dict(VECTORS, head="towers", kinds="product,difference", learning_rate=2e-3, dropout=0.3)
-PERCEPTRON = dict(head="mlp", kinds="concat,difference,product", components=0, learning_rate=1e-3, dropout=0.2, batch_size=64)
-SMALL = {"recipe": {}, "perceptron, 100 components": dict(PERCEPTRON, **VECTORS) | dict(components=100),
-         "towers, 50 components": dict(TOWERS, components=50, batch_size=256), "towers, 300 components": dict(TOWERS, components=300, batch_size=256)}
+TOWERS = dict(VECTORS, head="towers", kinds="product,difference", learning_rate=2e-3, dropout=0.3, batch_size=256, epochs=20)
+PERCEPTRON = dict(head="mlp", kinds="concat,difference,product", components=0, learning_rate=1e-3, dropout=0.2, batch_size=64, epochs=30)
+SMALL = {"letters": dict(PERCEPTRON, encoder="letters"), "perceptron, 100 components": dict(PERCEPTRON, **VECTORS) | dict(components=100),
+         "towers, 50 components": dict(TOWERS, components=50), "towers, 300 components": dict(TOWERS, components=300)}
 VARIANTS = dict(
     bernett={"recipe": {}, **{f"{n} components": dict(components=n) for n in (50, 100, 300)}, "perceptron, 50 components": dict(head="mlp", components=50, learning_rate=1e-3),
              "letters": dict(encoder="letters", components=20)},

@@ -257,11 +257,12 @@ def recall_table(
     table:pd.DataFrame, # prepared, with `split`
     new:bool=False,     # the heads are new: they are standardised on the training split
     say=print,          # called with a line for each shard
+    fixed=("sequence", "text"), # towers whose encoder does not learn
 ):
-    "Compute what the encoders give for a table, once."
+    "Compute what fixed encoders give for a table, once."
     train = table[table.split == "train"]
-    for kind in ("sequence", "text"): recall_tower(model, kind, table[kind], train[kind] if new else (), say)
-    fix_encoders(model, model.recalled)
+    for kind in ("sequence", "text") if new else fixed: recall_tower(model, kind, table[kind], train[kind] if new else (), say)
+    fix_encoders(model, {kind: model.recalled[kind] for kind in fixed})
 
 def train_model(
     run:TrainRun,     # the parameters
@@ -276,8 +277,8 @@ def train_model(
     teacher = load_base(run, prepared.table).to(model.device) if recipe.distill else None
     freeze(model, [tower for tower in model.towers if tower not in recipe.towers])
     if run.alleles: model.temperature.requires_grad_(False) # a single large rate for the new part would take it below zero
-    if recipe.heads_only: fix_encoders(model, model.recalled)
-    if recipe.lora_rank: add_lora(model, recipe.towers, r=recipe.lora_rank)
+    if recipe.fixed: fix_encoders(model, model.recalled)
+    if recipe.lora_rank: add_lora(model, recipe.adapted, r=recipe.lora_rank)
     plan = TwinPlan(train.pairs, replay_rows(train.table), recipe, run.epochs, run.seed)
     trainer = TwinTrainer(model, plan, run_dir.checkpoints_dir, twin_validation(prepared.part("valid")), teacher, say)
     kept = trainer.train_in(run_dir, run.resume, start, run.tensorboard)
@@ -291,7 +292,7 @@ def train(self, prepared, run_dir, say): # Trained
     "Measure the base model, and tune it."
     seed_everything(self.seed)
     model = load_base(self, prepared.table).to(default_device())
-    if self.chosen.heads_only: recall_table(model, prepared.table, new="+" in self.base, say=say)
+    if (new := "+" in self.base) or self.chosen.fixed: recall_table(model, prepared.table, new, say, self.chosen.fixed)
     base, start = evaluate_model(model, prepared, self.seed), twin_validation(prepared.part("valid"))(model)
     return Trained(base, train_model(self, model, prepared, run_dir, say, start))
 

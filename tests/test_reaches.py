@@ -290,13 +290,13 @@ def test_seed_reaches_split_batches_and_model(tiny_run, tiny_table):
     assert split != other and rows != rows_other and not torch.equal(weight, weight_other)
 
 
-@follows("heads_only")
-def test_heads_only(tiny_run, tiny_data, base, tmp_path, monkeypatch):
+@follows("fixed")
+def test_fixed(tiny_run, tiny_data, base, tmp_path, monkeypatch):
     "The encoders do not move and are not even called: what they gave was computed before. The ways into the joint space move."
     model = base()
     train.recall_table(model, tiny_data.table, say=helpers.quiet)
     before = {name: x.clone() for name, x in model.state_dict().items()}
     for kind in ("sequence", "text"): monkeypatch.setattr(model.get_submodule(kind).encoder, "forward", None)
-    after, run_dir = trained(replace(tiny_run, epochs=1), tiny_data, model, tmp_path, monkeypatch, heads_only=True, keep="best")
+    after, run_dir = trained(replace(tiny_run, epochs=1), tiny_data, model, tmp_path, monkeypatch, fixed=("sequence", "text"), keep="best")
     moved = helpers.differences(dict(after.state_dict()), before)
     assert {"sequence.out.weight", "text.out.weight"} <= set(moved) and not any(".encoder." in name for name in moved)

@@ -64,7 +64,7 @@ def freeze(
     return trainable_table(model)
 
 # %% ../../nbs/models/adapt.ipynb #c025
-TARGETS = ("query", "key", "value", "dense")
+TARGETS = ("query", "key", "value", "dense", "wh", "wmh")
 
 @dataclass(frozen=True)
 class Lora:

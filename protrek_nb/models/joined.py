@@ -42,10 +42,11 @@ def recall_tower(
     say=None,   # called with a line for each shard
 ):
     "Compute the pooled vectors of strings once, through the store, and give them to the tower: see `ProTrek.recall`."
-    strings = list(dict.fromkeys(strings))
+    strings, limit = list(dict.fromkeys(strings)), model.max_length if kind == "sequence" else None
     tower = model.get_submodule(kind)
     encoder = encoder_of(model) if tower.pooling == "fusion" else TextEncoder(tower.encoder, model.tokens[kind], "", tower.pooling)
-    names = {sha256_text(s): s for s in strings}
-    rows = np.array(open_means(encoder, names, say=say).get(names), np.float32)
+    ids = [sha256_text(s[:limit]) for s in strings]
+    store = open_means(encoder, {id: s[:limit] for id, s in zip(ids, strings)}, say=say)
+    rows = np.array(store.get(ids), np.float32)
     wanted = set(fit)
     model.recall(kind, strings, rows, [k for k, s in enumerate(strings) if s in wanted] or None)

@@ -44,7 +44,8 @@ def data_recipe(
                   kinds="concat", components=0, dropout=0.0)
     vectors = dict(head="mlp", kinds="concat,difference,product", learning_rate=1e-3, dropout=0.2)
     towers = dict(head="towers", kinds="product,difference", components=30, epochs=8, learning_rate=2e-3, dropout=0.3, batch_size=2048)
-    own = dict(swine=dict(vectors, max_identity=0.99), pipr=dict(vectors, max_identity=0.4), dscript=dict(vectors, max_identity=0.4),
+    own = dict(swine=dict(vectors, max_identity=0.99), pipr=dict(vectors, max_identity=0.4),
+               dscript=dict(towers, max_identity=0.4, encoder="unirep-1900-bf16", components=50, epochs=20, batch_size=256),
                bernett=dict(towers, max_identity=0.4, split="published", encoder="unirep-1900-bf16"))
     return {**common, **own.get(data, {})}
 

@@ -68,14 +68,18 @@ class Recipe(Optimisation):
     twin_share_end: float = 1.0   # the same, from the middle of the run on
     towers: tuple = ("sequence", "text") # the towers that learn
     structure: bool = False       # feed 3Di strings to the general term
-    heads_only: bool = False      # only the ways into the joint space learn; what the encoders give is computed once
-    lora_rank: int = 0            # 0 trains the weights themselves, more trains LoRA adapters of that rank
+    fixed: tuple = ()             # towers whose encoder does not learn: what it gives is computed once, and its head learns
+    lora_rank: int = 0            # 0 trains the weights themselves, more trains LoRA adapters of that rank, in the encoders that are not fixed
+
+    @property
+    def adapted(self): return tuple(t for t in self.towers if t not in self.fixed) # towers whose encoders learn
 
     def problems(self): # sentences, one for each field that cannot be
         "Say what is wrong with the numbers."
         yield from super().problems()
         if not any(getattr(self, t) > 0 for t in TERMS): yield f"at least one of the weights {', '.join(TERMS)} must be above 0"
-        if self.heads_only and self.lora_rank: yield f"heads_only fixes the encoders, lora_rank = {self.lora_rank} trains them: choose one"
+        if self.lora_rank and not self.adapted: yield f"lora_rank = {self.lora_rank}: no encoder is left that could have adapters"
+        for name in set(self.fixed) - {"sequence", "text"}: yield f"fixed = {name!r}: only the encoders of sequence and text can be fixed"
         for name in (*TERMS, "margin", "lora_rank"):
             if getattr(self, name) < 0: yield f"{name} = {getattr(self, name)} must not be negative"
         for name in ("twin_share_start", "twin_share_end"):
@@ -91,8 +95,10 @@ RECIPES = dict(
                     towers=("sequence", "text", "structure"), structure=True),
 )
 RECIPES["pretrain_pairs"] = replace(RECIPES["pretrain"], towers=("sequence", "text"), structure=False)
-RECIPES["heads"] = replace(RECIPES["pretrain_pairs"], heads_only=True, batch_size=256, learning_rate=1e-3, keep="best")
-RECIPES["families"] = Recipe(twin=1.0, heads_only=True, towers=(), batch_size=64, learning_rate=2e-3, weight_decay=0.01, beta2=0.98,
+RECIPES["heads"] = replace(RECIPES["pretrain_pairs"], fixed=("sequence", "text"), batch_size=256, learning_rate=1e-3, keep="best")
+RECIPES["text_adapters"] = replace(RECIPES["heads"], fixed=("sequence",), lora_rank=16)
+RECIPES["balanced_heads"] = replace(RECIPES["balanced"], fixed=("sequence", "text"), batch_size=64)
+RECIPES["families"] = Recipe(twin=1.0, fixed=("sequence", "text"), towers=(), batch_size=64, learning_rate=2e-3, weight_decay=0.01, beta2=0.98,
                              lr_schedule="cosine", warmup=0.05, clip=1.0, keep="last")
 RECIPES["alleles"] = replace(RECIPES["families"], choice=1.0, twin_share_start=0.75, twin_share_end=0.75, learning_rate=5e-4, dropout=0.5)
 RECIPES["balanced_large"] = replace(RECIPES["balanced"], learning_rate=2e-5)
