@@ -19,7 +19,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from .twins.groups import NO_GROUP, column_groups, make_groups
 from .twins.search import Criterion, in_threads, pair_blocks
 from .twins.similarity import METHODS, Encoded, align, pair_identity
-from .twins.texts import label_matrix, pair_dots, resolve_difference, tfidf
+from .twins.texts import label_matrix, pair_dots, resolve_difference, text_codes, tfidf
 
 # %% ../nbs/00_mining.ipynb #c006
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ def _distinct_rows(table):
 # %% ../nbs/00_mining.ipynb #c015
 DROP_REASONS = dict(
     same="the sequences are the same", length="the lengths differ too much", wordless="a text has no words, or a protein no labels",
-    text="the functions do not differ", low="the sequences are not alike", high="the sequences are all but the same",
+    text="the functions do not differ",
+    mute="the labels differ, but the texts are the same", low="the sequences are not alike", high="the sequences are all but the same",
     cap="beyond the cap of the anchor", echo="another row of the sequence has the function of the other")
 
 # %% ../nbs/00_mining.ipynb #c017
@@ -62,6 +63,7 @@ class _Evidence:
     seq: np.ndarray  # of each row: its sequence
     repeated: np.ndarray  # of each row: its sequence has several rows
     words: csr_matrix  # weighed words
+    text: np.ndarray  # of each row: number of its text
     labels: csr_matrix | None  # marked labels, for `grounded` and `labels`
     silent: np.ndarray  # of each row: nothing to compare
     method: str  # sequence similarity
@@ -72,7 +74,7 @@ class _Evidence:
 def _gather(table, group, difference, method, rules, reference=False):
     "Collect the evidence; in the reference a text without words differs from all others, unless its whole group has none."
     seq, distinct = pd.factorize(table["sequence"].to_numpy(dtype=object))
-    words = tfidf(table["text"], group if difference == "tfidf_group" else np.zeros(len(table), np.int64))
+    words = tfidf(table["text"], group if difference == "tfidf_group" else np.zeros(len(table), np.int64), not reference)
     labels = label_matrix(table) if difference in ("grounded", "labels") else None
     silent = np.diff((words if labels is None else labels).indptr) == 0
     if reference: silent = ~np.isin(group, group[~silent])
@@ -81,7 +83,9 @@ def _gather(table, group, difference, method, rules, reference=False):
         rows = np.flatnonzero(group == group[i])
         return cosine_similarity(TfidfVectorizer().fit_transform(texts[rows]))[np.searchsorted(rows, i), np.searchsorted(rows, j)]
     encoded, repeated = Encoded(list(distinct)), np.bincount(seq)[seq] > 1
-    return _Evidence(encoded, seq, repeated, words, labels, silent, method, rules, difference == "labels", exact if reference else None)
+    codes = text_codes(table["text"])
+    whole, exact = difference == "labels", exact if reference else None
+    return _Evidence(encoded, seq, repeated, words, codes, labels, silent, method, rules, whole, exact)
 
 # %% ../nbs/00_mining.ipynb #c020
 def _close(e, i, j):
@@ -113,6 +117,7 @@ def _judge(e, i, j):
     heard = close & (e.repeated[i] | e.repeated[j])
     echo = _sequence_pair(e, i[heard], j[heard])
     i, j = drop("text", close, i, j)
+    i, j = drop("mute", (e.text[i] == e.text[j]) & (e.labels is not None), i, j)
     alike = pair_identity(e.encoded, e.seq[i], e.seq[j], e.method, r.min_identity)
     i, j, alike = drop("low", alike < max(r.min_identity, 1e-12), i, j, alike)
     i, j, alike = drop("high", alike > r.max_identity, i, j, alike)

@@ -27,7 +27,7 @@ from .models.kernels import speed_up
 from .models.published import CheckpointError, is_own, small_esm
 from .models.residues import windows
 from .models.tokens import (AA_VOCAB, FOLDSEEK_VOCAB, TowerTokenizer, bert_tokenizer, check_strings, esm_tokenizer,
-    load_tokenizer, batch_limits, pad_rows, plan_batches, wordpiece_vocab)
+    load_tokenizer, batch_limits, pad_rows, plain_letters, plan_batches, wordpiece_vocab)
 from .models.unirep import UniRep, UniRepConfig
 
 # %% ../nbs/02_model.ipynb #c006
@@ -147,6 +147,7 @@ def _set_max_length(self, residues):
 
 ProTrek.max_length = property(lambda self: self.config.max_residues, _set_max_length)
 ProTrek.truncated = property(lambda self: {kind: t.truncated for kind, t in self.tokens.items()})
+ProTrek.replaced = property(lambda self: {kind: dict(t.replaced) for kind, t in self.tokens.items()})
 
 # %% ../nbs/02_model.ipynb #c027
 @patch_to(ProTrek, classmethod)
@@ -184,7 +185,8 @@ def encode(
 ):              # vec_ND: unit vectors, float32, with gradient, in the order of the input
     "Encode strings: each distinct one once, in batches of like length."
     if kind not in self.towers: raise ValueError(f"no {kind!r} tower: this model has {', '.join(self.towers)}")
-    row_of = {s: row for row, s in enumerate(dict.fromkeys(check_strings(kind, strings)))}
+    strings = [plain_letters(kind, s) for s in check_strings(kind, strings)]
+    row_of = {s: row for row, s in enumerate(dict.fromkeys(strings))}
     tower = self.get_submodule(kind)
     if not row_of: # with gradient all the same: a process without strings of this kind goes back through the gathering with the others
         trained = torch.is_grad_enabled() and any(p.requires_grad for p in tower.parameters())

@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['process_rank', 'is_first_process', 'wait_for_all', 'gather_lists', 'first_process_first', 'Run', 'field_comments',
-           'parameters_cell', 'read_params', 'open_run', 'open_log', 'fit', 'live', 'checkpoints', 'best_checkpoint',
-           'resume_point', 'history', 'command']
+           'parameters_cell', 'read_params', 'open_run', 'open_log', 'begin', 'fit', 'live', 'checkpoints',
+           'best_checkpoint', 'resume_point', 'history', 'command']
 
 # %% ../nbs/runs.ipynb #r004
 import inspect
 import math
 import re
 import shutil
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ import torch.distributed as dist
 
 from .core import RunDir, find_path, hash_table, patch_to, read_json, save_params, write_json
 from .damage import finish_run, lock_run, seal, unlock_run, verify_sums
-from .data.tables import write_rejected
+from .data.tables import summary, write_rejected
 
 # %% ../nbs/runs.ipynb #r007
 def process_rank() -> tuple[int, int]: # (number of this process from 0, number of processes)
@@ -158,27 +159,43 @@ def open_log(
     return log
 
 # %% ../nbs/runs.ipynb #r025
+def begin(
+    run:Run,      # the parameters
+    say=print,    # called with what was read, kept and set aside
+) -> tuple:       # (run folder, what `read` gave)
+    "Open the run folder, read, and tell what was set aside, before anything else can fail."
+    run_dir = open_run(run, say)
+    try:
+        inputs = run.read()
+        if is_first_process(): # before anything else is written: a run goes on with its own data only
+            save_params(run_dir, run, **(dict(recipe=asdict(run.chosen)) if run.chosen else {}), **run.hash_data(inputs))
+            seal(run_dir.path, "params.json")
+            run.save_rejected(inputs, run_dir)
+            if told := run.tell(inputs): open_log(run_dir, say)(told)
+    except BaseException:
+        unlock_run(run_dir)
+        raise
+    return run_dir, inputs
+
 def fit(
     run:Run,      # the parameters; its class says what is done
     say=print,    # called with one line for each epoch
+    begun=None,   # what `begin` gave for this run; None: it is begun here
 ) -> RunDir:      # the finished run folder
     "Open, read, prepare, certify, train, evaluate, save; return the run folder."
-    run_dir = open_run(run, say)
-    try: live(run, run_dir, open_log(run_dir, say))
+    run_dir, inputs = begun or begin(run, say)
+    try: live(run, run_dir, inputs, open_log(run_dir, say))
     finally: unlock_run(run_dir)
     return run_dir
 
 def live(
     run:Run,        # the parameters
     run_dir:RunDir, # open
+    inputs,         # what `read` gave
     say,            # writes a line to the log
 ):
-    "Read, prepare, certify, train, evaluate, save."
-    first, inputs = is_first_process(), run.read()
-    if first: # before anything else is written: a run goes on with its own data only
-        save_params(run_dir, run, **(dict(recipe=asdict(run.chosen)) if run.chosen else {}), **run.hash_data(inputs))
-        seal(run_dir.path, "params.json")
-        run.save_rejected(inputs, run_dir)
+    "Prepare, certify, train, evaluate, save."
+    first = is_first_process()
     prepared = run.prepare(inputs, say)
     if first:
         write_json(run_dir.certificate_path, run.certify(prepared))
@@ -209,6 +226,16 @@ def save_rejected(self,
 ):
     "Write the rows of the input that were set aside."
     if "rejected" in getattr(inputs, "attrs", {}): write_rejected(inputs, run_dir.path)
+
+@patch_to(Run)
+def tell(self,
+    inputs,   # what `read` gave
+) -> str:     # one line; "" where nothing is known
+    "Say what was read, kept and set aside."
+    attrs = getattr(inputs, "attrs", {})
+    if "read" in (attrs.get("counts") or {}): return summary(inputs)
+    reasons = Counter(r["reason"] for r in attrs.get("rejected", ()))
+    return f"{reasons.total():,} rows set aside ({'; '.join(f'{n} x {why}' for why, n in reasons.most_common(10))})" if reasons else ""
 
 @patch_to(Run)
 def prepare(self,

@@ -30,7 +30,7 @@ def _is_words(raw):
     "Tell whether a cell holds words of a text: capitalised, or of uneven length, or with letters that are rare in proteins."
     words = raw.split()
     if len(words) < 2: return re.fullmatch(r"[A-Z][a-z]{3,}[.,;:]?", raw.strip()) is not None
-    if all(len(w) % 10 == 0 for w in words[:-1]): return False
+    if words[0].isdigit() or all(len(w) % 10 == 0 for w in words[:-1]): return False
     letters = "".join(words)
     if re.search(r"\b[A-Za-z][a-z]{3,}\b", raw): return True
     return len(letters) / len(words) < 15 and sum(map(letters.upper().count, "BJOUZ")) >= .03 * len(letters)

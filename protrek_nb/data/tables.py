@@ -185,7 +185,7 @@ def _check_texts(source, keep_empty=False):
     "Clean the texts; an empty one is set aside unless `keep_empty`."
     raw = source.cells["text"]
     clean, reasons = _columns(map(check_text, raw), 2)
-    if not keep_empty: source.drop("text", [r and source.no_text for r in reasons])
+    source.drop("text", [r if r != "empty text" else "" if keep_empty else source.no_text for r in reasons])
     source.cells["text"] = ["" if r else t for t, r in zip(clean, reasons)]
     source.count["empty_text"] = sum(not t for t in source.kept("text"))
     source.count["text_cleaned"] = sum(" ".join(a.split()) != b for a, b in zip(raw, source.cells["text"]))

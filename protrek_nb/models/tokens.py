@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = ['AA_VOCAB', 'FOLDSEEK_VOCAB', 'esm_tokenizer', 'wordpiece_vocab', 'bert_tokenizer', 'load_tokenizer', 'byte_table',
-           'check_strings', 'TowerTokenizer', 'plan_batches', 'batch_limits', 'pad_rows']
+           'ids_by_table', 'plain_letters', 'check_strings', 'TowerTokenizer', 'plan_batches', 'batch_limits',
+           'pad_rows']
 
 # %% ../../nbs/models/tokens.ipynb #c004
 import os, tempfile, warnings
+from collections import Counter
 from pathlib import Path
 import numpy as np, torch
 from transformers import BertTokenizer, EsmTokenizer
@@ -88,12 +90,24 @@ def byte_table(
     return table
 
 # %% ../../nbs/models/tokens.ipynb #c032
-def _by_table(table, tokenizer, string):
-    "Give the ids of `string` from the table, or None where the table does not know a letter."
-    if not string.isascii(): return None
-    ids = table[np.frombuffer(string.encode("ascii"), dtype=np.uint8)]
-    if ids.size and ids.min() < 0: return None
-    return np.concatenate([[tokenizer.cls_token_id], ids, [tokenizer.eos_token_id]])
+def ids_by_table(
+    table,       # from `byte_table`
+    tokenizer,   # the same
+    string: str, # letters
+) -> tuple:      # (ids with the begin and the end, list of the characters that are unknown)
+    "Look the ids of a string up."
+    ids = table[np.frombuffer(string.encode("ascii", "replace"), dtype=np.uint8)]
+    strange = [string[at] for at in np.flatnonzero(ids < 0)]
+    return np.concatenate([[tokenizer.cls_token_id], np.where(ids < 0, tokenizer.unk_token_id, ids), [tokenizer.eos_token_id]]), strange
+
+def plain_letters(
+    kind: str,    # "sequence", "structure" or "text"
+    string: str,  # as a person gave it
+) -> str:         # a sequence in upper case or 3Di letters in lower case, without blanks and a stop at the end; a text as it is
+    "Write letters as tables do."
+    if kind == "text": return string
+    string = "".join(string.split()).removesuffix("*")
+    return string.lower() if kind == "structure" else string.upper()
 
 # %% ../../nbs/models/tokens.ipynb #c037
 def check_strings(
@@ -120,13 +134,15 @@ class TowerTokenizer:
         self.kind, self.tokenizer, self.limit = kind, tokenizer, limit
         self.table = None if kind == "text" else byte_table(tokenizer)
         self.pad, self.unknown = tokenizer.pad_token_id, tokenizer.unk_token_id
+        self.replaced = Counter()  # characters of sequences and structures that became unknown
         self.cut = {}  # hash of a string that was cut -> number of tokens that it lost
 
     def _ids(self, string):
         "Give all ids of one string, before any cut."
-        ids = None if self.table is None else _by_table(self.table, self.tokenizer, string)
-        if ids is None: ids = np.array(self.tokenizer(string, verbose=False)["input_ids"], dtype=np.int64)
-        if self.table is not None and (ids[1:-1] == self.unknown).all():
+        if self.table is None: return np.array(self.tokenizer(string, verbose=False, split_special_tokens=True)["input_ids"], np.int64)
+        ids, strange = ids_by_table(self.table, self.tokenizer, string)
+        self.replaced.update(strange)
+        if (ids[1:-1] == self.unknown).all():
             case = "lower" if self.kind == "structure" else "upper"
             raise ValueError(f"{self.kind} {string[:20]!r}: no letter of it is in the vocabulary; "
                              f"{self.kind} strings are written in {case} case")
