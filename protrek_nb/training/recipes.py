@@ -69,7 +69,7 @@ class Recipe(Optimisation):
     towers: tuple = ("sequence", "text") # the towers that learn
     structure: bool = False       # feed 3Di strings to the general term
     fixed: tuple = ()             # towers whose encoder does not learn: what it gives is computed once, and its head learns
-    lora_rank: int = 0            # 0 trains the weights themselves, more trains LoRA adapters of that rank, in the encoders that are not fixed
+    lora_rank: int = 0            # 0 trains the weights themselves, more trains LoRA adapters of that rank, where encoders are not fixed
 
     @property
     def adapted(self): return tuple(t for t in self.towers if t not in self.fixed) # towers whose encoders learn
@@ -98,8 +98,8 @@ RECIPES["pretrain_pairs"] = replace(RECIPES["pretrain"], towers=("sequence", "te
 RECIPES["heads"] = replace(RECIPES["pretrain_pairs"], fixed=("sequence", "text"), batch_size=256, learning_rate=1e-3, keep="best")
 RECIPES["text_adapters"] = replace(RECIPES["heads"], fixed=("sequence",), lora_rank=16)
 RECIPES["balanced_heads"] = replace(RECIPES["balanced"], fixed=("sequence", "text"), batch_size=64)
-RECIPES["families"] = Recipe(twin=1.0, fixed=("sequence", "text"), towers=(), batch_size=64, learning_rate=2e-3, weight_decay=0.01, beta2=0.98,
-                             lr_schedule="cosine", warmup=0.05, clip=1.0, keep="last")
+RECIPES["families"] = Recipe(twin=1.0, fixed=("sequence", "text"), towers=(), batch_size=64, learning_rate=2e-3, weight_decay=0.01,
+                             beta2=0.98, lr_schedule="cosine", warmup=0.05, clip=1.0, keep="last")
 RECIPES["alleles"] = replace(RECIPES["families"], choice=1.0, twin_share_start=0.75, twin_share_end=0.75, learning_rate=5e-4, dropout=0.5)
 RECIPES["balanced_large"] = replace(RECIPES["balanced"], learning_rate=2e-5)
 
