@@ -1,4 +1,5 @@
-"""Train the second system on Swiss-Prot annotations with experimental evidence; write its metrics and those of its rivals to benchmarks/results/go_real.csv.
+"""Train the second system on Swiss-Prot annotations with experimental evidence; write its metrics and those of its rivals to benchmarks/results/go_real.csv,
+and its gain by the distance of the nearest relative to go_distances.csv.
 
     python benchmarks/go_real.py            # three seeds
     python benchmarks/go_real.py RUN ...    # only lay out finished run folders
@@ -28,6 +29,8 @@ def rows(folder) -> pd.DataFrame:
 def main(folders):
     folders = folders or [fit(GoRun(data="swissprot", seed=seed, replicates=60, name=f"go-swissprot-{seed}")).path for seed in SEEDS]
     table = pd.concat(map(rows, folders), ignore_index=True)
+    distances = [pd.DataFrame(read_json(Path(f) / "metrics.json")["distances"]).assign(seed=read_json(Path(f) / "params.json")["params"]["seed"]) for f in folders]
+    write_table(project_path("benchmarks", "results", "go_distances.csv"), pd.concat(distances, ignore_index=True))
     write_table(project_path("benchmarks", "results", "go_real.csv"), table)
     print(table[table.metric.isin(["fmax", "macro_aupr"])][["seed", "question", "namespace", "model", "metric", "value", "low", "high"]].round(3).to_string(index=False))
 

@@ -42,7 +42,7 @@ from ..models.store import Store
 from ..data.tables import read_proteins
 from .terms import GoTextStore, TermText, grow_embeddings, phases_for
 from ..models.tokens import bert_tokenizer, wordpiece_vocab
-from ..runs import Run, first_process_first, fit, is_first_process
+from ..runs import begin, Run, first_process_first, fit, is_first_process
 from ..saved import Predictor, Saved, load, save_system
 from .vectors import VectorResources
 

@@ -118,6 +118,10 @@ class GoData:
     certificate: dict        # proof that the splits share no relatives
     proteins: object = None  # their residues, once they are looked up
 
+    @property
+    def attrs(self): # rejected: annotations and proteins that could not be used
+        return dict(rejected=[dict(r, row=r["line"], column="") for r in self.annotations.counts.get("rejected", ())])
+
     def at(self, split): "List the places of a split's proteins."; return np.flatnonzero(self.table["split"] == split)
     def ids(self, split): return self.table.protein_id[self.at(split)].tolist()
 

@@ -25,7 +25,7 @@ from .splits import split_pairs
 from .training import PairPlan, PairTrainer, ResiduePairs, VectorPairs, pair_metrics, pair_scores, pick_threshold, write_training
 from ..models.encoders import open_residues
 from ..models.residues import check_proteins
-from ..runs import Run, first_process_first, fit
+from ..runs import Run, begin, first_process_first, fit
 from ..saved import Predictor, Saved, load, save_system
 from ..splits import components
 from ..splits.certificate import certify
