@@ -76,8 +76,8 @@ def over_seeds(
     runs:pd.DataFrame,                # one row for each run, as the studies write them
     measure:str="twins_one_way",      # what follows `base_` and `tuned_` in the column's name
 ) -> pd.DataFrame:                    # data, model, value, low, high, seeds
-    "Average a measure over seeds, for each base and for each recipe."
+    "Average a measure over seeds, for the base and for each recipe."
     over_seeds = lambda part, model: seed_interval(part[f"{model}_{measure}"].tolist())._asdict()
-    records = [dict(data=data, model=f"{base} base" if model == "base" else recipe, **over_seeds(part, model), seeds=len(part))
-               for (data, base, recipe), part in runs.groupby(["data", "base", "recipe"]) for model in ("base", "tuned")]
+    records = [dict(data=data, model="base" if model == "base" else recipe, **over_seeds(part, model), seeds=len(part))
+               for (data, recipe), part in runs.groupby(["data", "recipe"]) for model in ("base", "tuned")]
     return pd.DataFrame(records).drop_duplicates(["data", "model"]).sort_values(["data", "model"], ignore_index=True)
