@@ -4,11 +4,9 @@ A job is a class whose `do` works in a folder, also in one where it was killed b
 """
 import hashlib
 import json
+import shutil
 from dataclasses import asdict, replace
-from pathlib import Path
 from unittest import mock
-
-import pandas as pd
 
 import helpers
 from protrek_nb import binding, go, mining, pairs, runs, train
@@ -39,7 +37,8 @@ class RunJob:
     def do(self, folder):
         "Begin the run, or go on with it."
         there = folder / self.run.name
-        run = replace(self.run, resume=str(there)) if (there / "params.json").exists() else self.run
+        if there.exists() and not (there / "params.json").exists(): shutil.rmtree(there) # it died before it said what it is: nothing is lost
+        run = replace(self.run, resume=str(there)) if there.exists() else self.run
         with helpers.runs_in(folder), mock.patch.object(Encoder, "store_dir", property(lambda encoder: folder / "store")): runs.fit(run, say=helpers.quiet)
 
     def left(self, folder):
