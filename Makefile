@@ -67,7 +67,7 @@ real-base: weights  ## join UniRep and MiniLM, and train their heads on real pro
 study: env  ## the toy run with five seeds and two recipes, one row each in benchmarks/results/toy_study.csv
 	$(BIN)/python benchmarks/toy_study.py
 
-real: real-base  ## tune the real base on real toxins and terpene synthases; needs the public tables
+real: env  ## tune the real base (first `make real-base`, once) on real toxins and terpene synthases; needs the public tables
 	$(BIN)/python benchmarks/real_runs.py
 
 studies: env  ## the sister systems: parts taken away, splits with every control, real data; hours on two cores

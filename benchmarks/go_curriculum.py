@@ -12,15 +12,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
 
-from protrek_nb.core import RunDir, project_path, read_json, write_table
-from protrek_nb.go import GoRun, ProteinPlan, make_miner, make_system, term_validation, train_known
-from protrek_nb.go.annotations import ProteinTerms
+from protrek_nb.core import RunDir, project_path, write_table
+from protrek_nb.go import GoRun, train_known
+from protrek_nb.go.compare import scores_by_text
 from protrek_nb.go.mixture import compare_models, learn_mixture
-from protrek_nb.go.system import GoTrainer, score_proteins
-from protrek_nb.metrics.cafa import text_transfer
+from protrek_nb.go.system import score_proteins
 
 RESULT = project_path("benchmarks", "results", "go_curriculum.csv")
 
@@ -36,17 +34,9 @@ class OneRow:
 
 
 def train_contrast(run, prepared, say):
-    "Train the contrastive system as `GoRun.train` does for residues; give a function of ids and rows."
-    store, system = make_system(run, prepared.ontology, prepared.proteins.width)
-    terms = dict(zip(prepared.ids("train"), prepared.part("train").rows))
-    plan = ProteinPlan(ProteinTerms(terms, prepared.proteins, prepared.ontology, held_out=prepared.hidden), run.chosen, run.epochs, run.seed)
-    run_dir = RunDir.create(run.name)
-    trainer = GoTrainer(system, plan, run_dir.checkpoints_dir, term_validation(prepared, store, prepared.proteins), store,
-                        make_miner(run, prepared, plan, say), run.weights, say)
-    best = trainer.train_in(run_dir)
-    system.load_state_dict(load_file(best / "model.safetensors"))
-    store.update_phase_and_tokenize(read_json(best / "phase.json")["phase"])
-    return lambda ids, rows: score_proteins(system.student.eval(), store, prepared.proteins, ids, rows)
+    "Train the contrastive system; give a function of ids and rows."
+    student, store = run.train(prepared, RunDir.create(run.name), say)
+    return lambda ids, rows: score_proteins(student, store, prepared.proteins, ids, rows)
 
 
 def measure(seed, epochs, encoder, say):
@@ -60,13 +50,7 @@ def measure(seed, epochs, encoder, say):
     probability = {"perceptron": [known.parts(prepared.proteins.get(ids))["perceptron"] for ids in (valid, test)]}
     hidden_truth = prepared.truth(prepared.at("test"), prepared.hidden)
     hidden = prepared.hidden[hidden_truth.any(0)]
-    columns = np.union1d(seen, hidden)
-    place, known_T = np.searchsorted(columns, hidden), np.searchsorted(columns, seen)
-    def by_text(score_NT):
-        wide_NT = np.zeros((len(score_NT), len(columns)), np.float32)
-        wide_NT[:, known_T] = score_NT
-        return text_transfer(wide_NT, prepared.words[columns], known_T)[:, place]
-    unseen = {"perceptron by text": by_text(prepared.ontology.propagate(probability["perceptron"][1], seen))}
+    unseen = {"perceptron by text": scores_by_text(prepared, prepared.ontology.propagate(probability["perceptron"][1], seen), hidden)}
     for name, on in (("contrast", True), ("contrast, curriculum and phases off", False)):
         run = GoRun(name=f"go-{name.replace(', ', '-').replace(' ', '-')}-{seed}", data="swissprot", seed=seed, epochs=epochs, encoder=encoder, summary=False, attribution=0.0, entropy=0.0, curriculum=on, phases=on)
         score = train_contrast(run, rows_of, say)
