@@ -115,7 +115,7 @@ def plain_errors():
             typer.echo(f"error: {e.args[0] if isinstance(e, KeyError) else e}", err=True)
             raise typer.Exit(2)
         traceback.print_exc()
-        typer.echo(f"error: this is a fault of protrek_nb, not of your input ({type(e).__name__}): please report it with the lines above", err=True)
+        typer.echo("error: this is a fault of protrek_nb, not of your input: please report it with the lines above", err=True)
         raise typer.Exit(1)
 
 # %% ../nbs/options.ipynb #o013

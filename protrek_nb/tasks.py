@@ -45,7 +45,7 @@ def open_model(
         from protrek_nb.saved import load
         return load(find_path(model))
     if not find_path(model).exists() and str(model).count("/") != 1:
-        raise FileNotFoundError(f"{model}: no such model; give the folder of a finished run or of a ProTrek model, or owner/name on the hub")
+        raise FileNotFoundError(f"{model}: no such model; give the folder of a run or of a ProTrek model, or owner/name of the hub")
     from protrek_nb.model import ProTrek, default_device, quiet
     with quiet(): return ProTrek.from_pretrained(str(find_path(model))).to(default_device())
 
@@ -154,7 +154,8 @@ def embed(
 ):
     "Compute the vector of each protein, or of its text or structure; equal strings are computed once."
     from protrek_nb.search import COLUMNS, embed_table, write_vectors
-    if Path(out).suffix not in (".parquet", ".safetensors"): raise ValueError(f"{out}: a file of vectors ends with .parquet or .safetensors")
+    if Path(out).suffix not in (".parquet", ".safetensors"):
+        raise ValueError(f"{out}: a file of vectors ends with .parquet or .safetensors")
     if kind not in COLUMNS: raise ValueError(f"kind = {kind!r}: one of {', '.join(COLUMNS)}")
     file = file if str(file) == "-" else find_path(file)
     table = read_proteins(file, empty_text="reject" if kind == "text" else "keep", columns=parse_columns(columns))
@@ -183,7 +184,8 @@ def index(
 # %% ../nbs/tasks.ipynb #t016
 def _queries(file, text, sequence, kind, out):
     "Make the table of queries, and say which column is asked."
-    if (file is not None) + bool(text) + bool(sequence) != 1: raise ValueError("give a file of queries, or --text, or --sequence: one of the three")
+    if (file is not None) + bool(text) + bool(sequence) != 1:
+        raise ValueError("give a file of queries, or --text, or --sequence: one of the three")
     if file is None: return pd.DataFrame(dict(protein_id=["query"], text=[text], sequence=[sequence])), "text" if text else "sequence"
     def reader(path):
         return read_questions(path) if kind == "text" else _proteins(path)
@@ -329,15 +331,18 @@ def fetch_table(
     if path.is_file() and sha256_file(path) == entry["sha256"]:
         say(f"{entry['file']}: already in {folder}")
         return path
-    if offline: raise FileNotFoundError(f"{entry['file']} is not in {folder}: fetch it without --offline, or copy it there from {entry['url']}")
+    if offline:
+        raise FileNotFoundError(f"{path} is not there, or not whole: fetch it without --offline, or copy it there from {entry['url']}")
     say(f"{entry['file']}: {int(entry['bytes']) / 1e6:.1f} MB from {entry['url']}; licence {entry['licence']}")
     import logging, pooch
     pooch.get_logger().setLevel(logging.ERROR)
     try: pooch.retrieve(entry["url"], f"sha256:{entry['sha256']}", path.name, path.parent, progressbar=sys.stderr.isatty())
-    except ValueError as e: raise ValueError(f"{entry['file']}: what {entry['url']} gave has another sha256 than the list says: the file was "
-                                              "changed there, or damaged on its way; nothing was kept") from e
-    except OSError as e: raise OSError(f"{entry['file']} could not be fetched from {entry['url']} ({type(e).__name__}): is there a network? "
-                                       f"It can also be copied to {path} by hand") from e
+    except ValueError as e:
+        raise ValueError(f"{entry['file']}: what {entry['url']} gave has another sha256 than the list says: the file was changed there, or "
+                         "damaged on its way; nothing was kept") from e
+    except OSError as e:
+        raise OSError(f"{entry['file']} could not be fetched from {entry['url']} ({type(e).__name__}): is there a network? It can also be "
+                      f"copied to {path} by hand") from e
     return path
 
 def fetch(
@@ -365,8 +370,9 @@ def fetch(
         else: fetch_weights(name, say=say)
 
 # %% ../nbs/tasks.ipynb #t026
-TOOLS = dict(foldseek="3Di strings of structures: see github.com/steineggerlab/foldseek", mmseqs="clusters of large tables: conda install -c bioconda mmseqs2")
-EXTRAS = dict(biotite="pip install 'protrek_nb[structure]'", mini3di="pip install 'protrek_nb[structure]'", papermill="pip install 'protrek_nb[dev]'")
+TOOLS = dict(foldseek="conda install -c bioconda foldseek (3Di strings of structures)",
+             mmseqs="conda install -c bioconda mmseqs2 (clusters of large tables)")
+EXTRAS = dict(papermill="pip install 'protrek_nb[dev]'")
 
 def doctor():
     "Say which versions and which device there are, and by which command what is missing comes."

@@ -352,8 +352,8 @@ def summarise(
 class TwinPredictor(Predictor):
     "Says how well a text describes a protein. It was fine-tuned on twins, which are proteins of one family with different texts."
     run_class, records, own = TrainRun, ("twins", "easy"), "tuned"
-    limits = """A score ranks texts for a protein, or proteins for a text. Its probability holds where right and wrong texts are equally many and differ as
-    in the validation pairs, on which thresholds were chosen too.
+    limits = """A score ranks texts for a protein, or proteins for a text. Its probability holds where right and wrong texts are as many,
+    and as different, as in the validation pairs, on which thresholds were chosen too.
     Kinds of proteins that the data do not have were not measured."""
     def __init__(self, saved):
         super().__init__(saved)

@@ -36,7 +36,8 @@ def write_result(
     elif not name.endswith((".json", ".jsonl")): write_table(out, table)
     else:
         rows = [json.loads(line) for line in table.to_json(orient="records", lines=True, double_precision=15).splitlines() if line]
-        text = json.dumps(rows, indent=1, ensure_ascii=False) if name.endswith("json") else "\n".join(json.dumps(r, ensure_ascii=False) for r in rows)
+        whole = name.endswith("json")
+        text = "\n".join(json.dumps(part, indent=1 if whole else None, ensure_ascii=False) for part in ([rows] if whole else rows))
         with atomic_path(out) as temp: temp.write_text(text + "\n", encoding="utf-8")
 
 # %% ../../nbs/data/output.ipynb #o010
