@@ -25,6 +25,7 @@ from .models.aligned import AlignedResidues
 from .models.heads import Head, POOLINGS, join_windows
 from .models.kernels import speed_up
 from .models.published import CheckpointError, is_own, small_esm
+from .models.readers import make_readers
 from .models.residues import windows
 from .models.tokens import (AA_VOCAB, FOLDSEEK_VOCAB, TowerTokenizer, bert_tokenizer, check_strings, esm_tokenizer,
     load_tokenizer, batch_limits, pad_rows, plain_letters, plan_batches, wordpiece_vocab)
@@ -56,6 +57,7 @@ class ProTrekConfig(PreTrainedConfig):
         self.lora = kwargs.pop("lora", None)                  # entries of `add_lora`
         self.pooling = dict(kwargs.pop("pooling", {}))        # tower -> "first", "mean" or "fusion"; "first" where it is not named
         self.aligned = kwargs.pop("aligned", None)            # frame of `make_frame`; None: residues are not looked at one by one
+        self.readers = kwargs.pop("readers", None)            # sizes and share of readers, see `add_readers`; None: there are none
         self.head_width = kwargs.pop("head_width", None)      # of a hidden layer before the joint space; None: there is none
         self.window = kwargs.pop("window", None)              # residues read at once; None: the whole protein
         super().__init__(**kwargs)
@@ -74,9 +76,11 @@ class Tower(nn.Module):
         inputs, self.pooling = config.hidden_size * (3 if pooling == "fusion" else 1), pooling
         self.out = nn.Linear(inputs, repr_dim) if head_width is None else Head(inputs, head_width, repr_dim)
 
-    def pool(self, ids_BL, mask_BL=None): # (B, inputs of `out`)
+    def pool(self, ids_BL, mask_BL=None, reader=None): # (B, inputs of `out`), and behind them what the reader found
         "Encode a padded batch, and make one vector of each string."
-        return POOLINGS[self.pooling](self.encoder(input_ids=ids_BL, attention_mask=mask_BL), mask_BL)
+        out = self.encoder(input_ids=ids_BL, attention_mask=mask_BL)
+        pooled_BI = POOLINGS[self.pooling](out, mask_BL)
+        return pooled_BI if reader is None else torch.cat([pooled_BI, reader(ids_BL, out.last_hidden_state, mask_BL)], -1)
 
     def project(self, pooled_BI): # vec_BD: unit vectors, float32
         "Take pooled vectors into the joint space."
@@ -116,12 +120,14 @@ class ProTrek(PreTrainedModel):
         self.post_init()
         self.token_budget = self.batch_overhead = None  # None: what suits the device
         self.aligned = AlignedResidues(config.aligned, config.repr_dim) if config.aligned else None
+        self.readers = make_readers(config.readers, dict(sequence=config.sequence_config, text=config.text_config))
         self.recalled = {}  # tower -> (row of each string, pooled vectors), of encoders that are not trained
         self.set_tokenizers(tokenizers or {})
         speed_up(self)
         if config.lora: inject_lora(self, config.lora)
 
     towers = property(lambda self: tuple(k for k in TOWERS if k in self._modules), doc="names of the towers that this model has")
+    width = property(lambda self: self.config.repr_dim + sum(r.width for r in self.readers.values()) // 2, doc="numbers of a vector")
 
     def get_input_embeddings(self): return self.sequence.encoder.get_input_embeddings()
 
@@ -190,26 +196,33 @@ def encode(
     tower = self.get_submodule(kind)
     if not row_of: # with gradient all the same: a process without strings of this kind goes back through the gathering with the others
         trained = torch.is_grad_enabled() and any(p.requires_grad for p in tower.parameters())
-        return torch.zeros(0, self.config.repr_dim, device=self.device, requires_grad=trained)
+        return torch.zeros(0, self.width, device=self.device, requires_grad=trained)
     rows, pooled_NI = self.recalled.get(kind, ({}, None))
-    if row_of.keys() <= rows.keys() and not any(p.requires_grad for p in tower.encoder.parameters()):
-        return self._spread(kind, tower.project(pooled_NI[[rows[s] for s in row_of]].to(self.device)), row_of, strings)
+    reader = self.readers[kind] if kind in self.readers else None
+    if row_of.keys() <= rows.keys() and reader is None and not any(p.requires_grad for p in tower.encoder.parameters()):
+        return self._spread(kind, pooled_NI[[rows[s] for s in row_of]].to(self.device), row_of, strings)
     spans = [windows(len(s), self.config.window) if kind == "sequence" and self.config.window else [(0, None)] for s in row_of]
     ids, pad = self.tokens[kind]([s[a:b] for s, cut in zip(row_of, spans) for a, b in cut]), self.tokens[kind].pad
     budget, overhead = batch_limits(self.device)
     overhead = overhead if self.batch_overhead is None else self.batch_overhead
     plan = plan_batches([len(i) for i in ids], self.token_budget or budget, overhead)
-    vec_PI = torch.cat([tower.pool(*pad_rows([ids[i] for i in batch], pad, self.device)) for batch in plan])
+    vec_PI = torch.cat([tower.pool(*pad_rows([ids[i] for i in batch], pad, self.device), reader) for batch in plan])
     place = torch.empty(len(ids), dtype=torch.long)
     place[torch.tensor([i for batch in plan for i in batch])] = torch.arange(len(ids))
     vec_UI = vec_PI.index_select(0, place.to(vec_PI.device))
     if len(ids) > len(row_of): vec_UI = join_windows(vec_UI, spans)
-    return self._spread(kind, tower.project(vec_UI), row_of, strings)
+    return self._spread(kind, vec_UI, row_of, strings)
 
 @patch_to(ProTrek)
-def _spread(self, kind, vec_UD, row_of, strings):
-    "Look at the residues one by one, where the model has that part, and give each string the vector of its row."
+def _spread(self, kind, vec_UI, row_of, strings):
+    "Take pooled vectors to the joint space, look at single tokens where the model has that part, and give each string its row."
+    inputs = vec_UI.shape[1] - (self.readers[kind].width if kind in self.readers else 0)
+    vec_UD = self.get_submodule(kind).project(vec_UI[:, :inputs])
     if kind == "sequence" and self.aligned is not None: vec_UD = self.aligned(list(row_of), vec_UD)
+    if kind in self.readers:
+        share = self.config.readers["share"]
+        vec_UD = torch.cat([(1 - share) ** 0.5 * vec_UD, share ** 0.5 * F.normalize(vec_UI[:, inputs:].float(), dim=-1)], -1)
+    elif self.readers: vec_UD = F.pad(vec_UD, (0, self.width - vec_UD.shape[1]))
     return vec_UD.index_select(0, torch.tensor([row_of[s] for s in strings], device=vec_UD.device))
 
 # %% ../nbs/02_model.ipynb #c037
@@ -234,14 +247,14 @@ def _get_repr(self, kind, strings):
     with evaluating(self): return self.encode(kind, strings)
 
 @patch_to(ProTrek)
-def get_protein_repr(self, sequences): "Unit vectors (N, repr_dim) of amino-acid sequences."; return self._get_repr("sequence", sequences)
+def get_protein_repr(self, sequences): "Unit vectors (N, width) of amino-acid sequences."; return self._get_repr("sequence", sequences)
 
 @patch_to(ProTrek)
-def get_text_repr(self, texts): "Unit vectors (N, repr_dim) of texts."; return self._get_repr("text", texts)
+def get_text_repr(self, texts): "Unit vectors (N, width) of texts."; return self._get_repr("text", texts)
 
 @patch_to(ProTrek)
 def get_structure_repr(self, structures):
-    "Unit vectors (N, repr_dim) of lower-case 3Di strings."
+    "Unit vectors (N, width) of lower-case 3Di strings."
     return self._get_repr("structure", structures)
 
 # %% ../nbs/02_model.ipynb #c051
@@ -392,6 +405,22 @@ def add_aligned(
     "Give the sequence tower a part that sees single residues, or a new one."
     self.config.aligned = frame
     self.aligned = AlignedResidues(frame, self.config.repr_dim).to(self.device) if frame else None
+    return self
+
+# %% ../nbs/02_model.ipynb #b002
+@patch_to(ProTrek)
+def add_readers(
+    self,
+    queries: int = 16,    # things that are looked for
+    found: int = 16,      # numbers that each of them gives
+    hidden: int = 128,    # width inside
+    share: float = 0.3,   # of a vector's squared length, so of a cosine, that is the readers'
+):                        # the model
+    "Give the towers of sequence and text readers, with random weights."
+    if not 0 < share < 1: raise ValueError(f"share = {share} must be between 0 and 1: 0 would be no reader, 1 no tower")
+    self.config.readers = dict(queries=queries, found=found, hidden=hidden, share=share)
+    encoders = dict(sequence=self.config.sequence_config, text=self.config.text_config)
+    self.readers = make_readers(self.config.readers, encoders).to(self.device)
     return self
 
 # %% ../nbs/02_model.ipynb #c075

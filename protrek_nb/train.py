@@ -196,6 +196,7 @@ def train_model(
     "Train, with checkpoints, and return the best (or last) model."
     recipe, train = run.chosen, prepared.part("train")
     teacher = load_base(run, prepared.table).to(model.device) if recipe.distill else None
+    if recipe.readers: model.add_readers(recipe.readers)
     freeze(model, [tower for tower in model.towers if tower not in recipe.towers])
     if run.alleles: model.temperature.requires_grad_(False) # a single large rate for the new part would take it below zero
     if recipe.fixed: fix_encoders(model, model.recalled)
