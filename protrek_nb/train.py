@@ -22,8 +22,8 @@ from .metrics.controls import control_table, space_drift, temperature_shift
 from .metrics.costs import LABELS, cost_records
 from .core import RunDir, atomic_path, find_path, parse_parameters, patch_to, project_path, read_json, write_json, write_table
 from .dataset import easy_pairs
-from .eval import (
-    average_both, compare_models, evaluate_twins, index_pairs, metric_table, pair_outcomes, score_model, table_queries, table_retrieval)
+from .eval import (average_both, compare_models, evaluate_twins, fit_platt, index_pairs, labelled_scores, metric_table,
+    pair_outcomes, score_model, score_texts, table_queries, table_retrieval)
 from .mining import TwinRules, mine_twins
 from .model import ProTrek, default_device, wordpiece_vocab
 from .runs import Run, begin, fit
@@ -292,8 +292,9 @@ def evaluate_model(
     queries = {label: table_queries(scored, test.table, label, cluster="component") for label in LABELS}
     retrieval = {label: average_both(found, seed=seed) for label, found in queries.items()}
     def measure(pairs, valid, cluster): return evaluate_twins(pairs, valid if len(valid) else None, cluster=cluster, seed=seed)
-    result = dict(queries=queries, retrieval=retrieval, predictions=pd.concat([hard, easy]),
-                  scored=scored, valid=valid, hard=hard, temperature=float(model.temperature.detach()))
+    known = valid_hard if len(valid_hard) else valid_easy
+    result = dict(queries=queries, retrieval=retrieval, predictions=pd.concat([hard, easy]), scored=scored, valid=valid,
+                  calibration=fit_platt(*labelled_scores(known))._asdict(), hard=hard, temperature=float(model.temperature.detach()))
     if len(easy): result["easy"] = measure(easy, valid_easy, "anchor_component")
     if not len(hard): return result
     return dict(result, twins=measure(hard, valid_hard, "component"), controls=run_controls(model, prepared))
@@ -336,7 +337,8 @@ def save(self, run_dir, prepared, trained, results):
     tables = {kind: results["tuned"][kind] for kind in ("twins", "easy") if kind in results["tuned"]}
     thresholds = {kind: float(table.value["threshold"]) for kind, table in tables.items() if "threshold" in table.index}
     config = dict(texts=sorted(set(prepared.table.text))) if self.alleles else {}
-    saved = Saved("twins", asdict(self), config, thresholds=thresholds)
+    on = f"{'twins' if 'twins' in tables else 'easy pairs'} of the validation split of {run_dir.path.name}, half of the texts right"
+    saved = Saved("twins", asdict(self), config, thresholds=thresholds, calibration=dict(results["tuned"]["calibration"], on=on))
     save_system(run_dir, saved, summarise(results) | drift, trained.model.save_pretrained)
 
 def summarise(
@@ -355,18 +357,17 @@ def summarise(
 class TwinPredictor(Predictor):
     "Says how well a text describes a protein. It was fine-tuned on twins, which are proteins of one family with different texts."
     run_class, records, own = TrainRun, ("twins", "easy"), "tuned"
-    limits = """A score ranks texts for a protein, or proteins for a text; it is no probability. Thresholds were chosen on validation pairs.
+    limits = """A score ranks texts for a protein, or proteins for a text. Its probability holds where right and wrong texts are as many,
+    and as different, as in the validation pairs, on which thresholds were chosen too.
     Kinds of proteins that the data do not have were not measured."""
     def __init__(self, saved):
         super().__init__(saved)
         self.model = ProTrek.from_pretrained(saved.folder, verify=False).to(default_device())
 
-    def predict(self, table): # with sequence and text, or see `score_alleles`; adds cosine and scaled (cosine / temperature)
+    def predict(self, table): # with sequence and text, or see `score_alleles`; adds what `score_texts` adds
         if self.run.alleles: return self.score_alleles(table)
         need_columns(table, ["sequence", "text"], "table")
-        cosine_N = (self.model.get_protein_repr(table.sequence.tolist()) * self.model.get_text_repr(table.text.tolist())).sum(1)
-        scores = dict(cosine=cosine_N, scaled=cosine_N / self.model.temperature.detach())
-        return table.assign(**{name: x_N.cpu().numpy() for name, x_N in scores.items()})
+        return score_texts(self.model, table, self.saved.calibration)
 
 # %% ../nbs/05_train.ipynb #al02
 @patch_to(TwinPredictor)
