@@ -55,7 +55,9 @@ def test_a_report_of_each_system(tmp_path, system):
 def test_a_report_of_twins(tmp_path):
     "Twins keep their sections."
     report = build(simulated_run(tmp_path, families=36).path, reports=tmp_path / "reports")
-    assert "## The map of embeddings" in report.markdown.read_text() and len(list((report.folder / "figures").iterdir())) == 6
+    text = report.markdown.read_text()
+    assert "general measures" in text.splitlines()[0] and "## What it cost" in text and "third scorer" in text
+    assert "## The map of embeddings" in text and len(list((report.folder / "figures").iterdir())) == 7
 
 
 def test_the_newest_run_of_any_kind(tmp_path):
