@@ -310,7 +310,9 @@ def measure_drift(
 ) -> dict:            # `drift` and `temperature`; `cost` and `blocks`, see `cost_records`
     "Compare the two models' spaces, score scales and general measures on the test split."
     test, strings, structures = prepared.part("test"), before["scored"].sequences, None
-    table = test.table
+    more = after["scored"].prot_ND.shape[1] - before["scored"].prot_ND.shape[1] # numbers of readers, which the base does not have
+    wide = {name: np.pad(getattr(before["scored"], name), ((0, 0), (0, more))) for name in ("prot_ND", "text_MD")}
+    table, before = test.table, dict(before, scored=before["scored"]._replace(**wide))
     if "structure" in model.towers and "structure_3di" in table and (table.structure_3di != "").all():
         table = table.drop_duplicates("sequence")
         structures = model.get_structure_repr(table.structure_3di.tolist()).cpu().numpy()
