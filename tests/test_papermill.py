@@ -83,3 +83,14 @@ def test_the_line_of_the_pairs_ends_with_a_complete_run(name, tmp_path):
 def test_the_other_pages_name_their_parameters(page):
     "A misspelt parameter stops each of them with the list of names."
     with pytest.raises(Exception, match="did you mean epochs?"): run_here(page, epoch=30)
+
+
+def test_what_was_set_aside_is_told_before_the_chains_fail(name, tmp_path, capsys):
+    "Sites of one family cannot fill the folds; by then the page has said what it read, and the run folder has the rest."
+    from protrek_nb.binding.chains import toy_chains
+    zinc = toy_chains(("ZN",))
+    records = [f">{c.chain_id}\n{c.sequence}\n{c.labels}\n" for c in zinc[zinc.family == zinc.family[0]].itertuples()]
+    (tmp_path / "ZN.txt").write_text("".join(records) + ">odd\nMKC\n01\n")
+    with pytest.raises(ValueError, match="folds"): run_here("10_binding", data=str(tmp_path / "ZN.txt"), name=name, backbone="small")
+    assert f"ZN.txt: {len(records) + 1} rows read, {len(records)} proteins kept, 1 rows set aside (1 x 2 labels for 3 residues)" in capsys.readouterr().out
+    assert read_table(ROOT / "reports" / "runs" / name / "rejected.csv").value.tolist() == ["odd"]
