@@ -22,6 +22,7 @@ $(VENV)/.made: settings.ini setup.py constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv
 	$(if $(LINKS),UV_FIND_LINKS=$(LINKS) $(UV) -c constraints.txt -e '.[dev]', $(UV) --torch-backend auto -c constraints.txt -e '.[dev]' || $(UV) -c constraints.txt -e '.[dev]')
+	$(BIN)/python -m ipykernel install --sys-prefix --env PYTHONWARNINGS 'ignore:IProgress not found' >/dev/null  # pages show no widgets: nothing to warn of
 	touch $@
 
 train: env  ## the main run on the toy world: run folder, figures, metric table

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['TWIN_SCORES', 'PairIndex', 'check_scores', 'right_or_tied', 'group_right', 'strict_group_right', 'index_pairs',
            'twin_scores', 'ModelScores', 'score_model', 'pair_outcomes', 'labelled_scores', 'decision_metrics',
-           'column_or_labels', 'evaluate_twins', 'result_key', 'metric_table', 'compare_models', 'over_seeds',
-           'table_relevance', 'table_retrieval', 'Platt', 'best_threshold', 'bootstrap_interval', 'brier',
+           'column_or_labels', 'evaluate_twins', 'score_texts', 'result_key', 'metric_table', 'compare_models',
+           'over_seeds', 'table_relevance', 'table_retrieval', 'Platt', 'best_threshold', 'bootstrap_interval', 'brier',
            'compare_retrieval', 'compare_seeds', 'fmax', 'high_recall_area', 'precision_at_prevalence', 'ranking_areas',
            'relevance_from_labels', 'reliability_table', 'retrieval', 'retrieval_per_query', 'seed_interval', 'smin',
            'threshold_for_precision']
@@ -204,6 +204,20 @@ def evaluate_twins(
     intervals |= {f"{name}_test_swept": Interval(swept[name], np.nan, np.nan) for name in ("threshold", "precision", "recall", "f1")}
     rows = pd.DataFrame(intervals, index=Interval._fields).T.rename_axis("metric")
     return rows.assign(n=len(scores), clusters=int(codes.max()) + 1)
+
+# %% ../nbs/06_eval.ipynb #st02
+def score_texts(
+    model,  # has get_protein_repr, get_text_repr and temperature, such as a ProTrek
+    table: pd.DataFrame,  # sequence, text
+    calibration: dict = None,  # slope and intercept of a `Platt`, and `on`: what they were fitted on; None: no probability
+) -> pd.DataFrame:  # the table with cosine and scaled (cosine / temperature); probability and calibrated_on where there is a calibration
+    "Score the text of each row for its sequence."
+    cosine_N = (model.get_protein_repr(table.sequence.tolist()) * model.get_text_repr(table.text.tolist())).sum(1)
+    scores = dict(cosine=cosine_N, scaled=cosine_N / model.temperature.detach())
+    table = table.assign(**{name: x_N.cpu().numpy() for name, x_N in scores.items()})
+    if not calibration: return table
+    platt = Platt(calibration["slope"], calibration["intercept"])
+    return table.assign(probability=platt(table.cosine), calibrated_on=calibration["on"])
 
 # %% ../nbs/06_eval.ipynb #c069
 def result_key(

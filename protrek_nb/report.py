@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PAGE', 'Report', 'SHORT', 'markdown_cell', 'markdown_block', 'to_markdown', 'png', 'to_html', 'report_dir', 'build',
-           'numbered', 'write_report', 'newest_run', 'unknown_words', 'short_table', 'describe', 'main']
+           'numbered', 'write_report', 'newest_run', 'unknown_words', 'short_table', 'describe', 'show_report']
 
 # %% ../nbs/07_report.ipynb #c003
 import base64
@@ -18,6 +18,7 @@ from pathlib import Path
 import pandas as pd
 
 from .core import atomic_dir, project_path, write_table
+from .options import command_line
 from .reporting.findings import Findings, answer_words, certificate_words, gather
 from .reporting.folders import SYSTEMS, list_runs
 from .reporting.sections import Picture, Section, Table, Words, finding_title, interval_words, main_table
@@ -179,19 +180,13 @@ def describe(report: Report) -> str:
     return "\n".join([fold(finding_title(findings)), "", *said, "", *sure, "", *places])
 
 # %% ../nbs/07_report.ipynb #c039
-def main():
-    "Build a report from the command line."
-    import typer
+def show_report(
+    runs: list[str] = (),  # run folders, or names under reports/runs; the newest finished run when none is given
+    name: str = "",        # of the report's folder; "": the run's
+    method: str = "tsne",  # layout of the map of twins: tsne or umap
+):
+    "Build the report of one run of any system, or one report comparing several of one system."
+    print(describe(build(runs or [newest_run()], name, method=method)))
+    if not runs and (words := unknown_words(list_runs())): print(words.removeprefix("; "))
 
-    which = "Run folders, or names under reports/runs; the newest finished run when none is given."
-    def run(runs: list[str] = typer.Argument(None, help=which),
-            name: str = typer.Option(None, help="Name of the report's folder."),
-            method: str = typer.Option("tsne", help="Layout of the map of twins: tsne or umap.")):
-        "Build the report of one run of any system, or one report comparing several of one system."
-        try:
-            print(describe(build(runs or [newest_run()], name, method=method)))
-            if not runs and (words := unknown_words(list_runs())): print(words.removeprefix("; "))
-        except (OSError, ValueError, KeyError) as e: raise SystemExit(f"error: {e.args[-1] if isinstance(e, KeyError) else e}")
-    typer.run(run)
-
-if __name__ == "__main__" and "__file__" in globals(): main()
+if __name__ == "__main__" and "__file__" in globals(): command_line(show_report, None)

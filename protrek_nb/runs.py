@@ -5,18 +5,17 @@
 # %% auto #0
 __all__ = ['process_rank', 'is_first_process', 'wait_for_all', 'gather_lists', 'first_process_first', 'Run', 'field_comments',
            'parameters_cell', 'read_params', 'open_run', 'open_log', 'begin', 'fit', 'live', 'checkpoints',
-           'best_checkpoint', 'resume_point', 'history', 'command']
+           'best_checkpoint', 'resume_point', 'history']
 
 # %% ../nbs/runs.ipynb #r004
-import inspect
 import math
 import re
 import shutil
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Annotated, get_type_hints
+from typing import get_type_hints
 
 import pandas as pd
 import torch
@@ -25,6 +24,7 @@ import torch.distributed as dist
 from .core import RunDir, find_path, hash_table, patch_to, read_json, save_params, write_json
 from .damage import finish_run, lock_run, seal, unlock_run, verify_sums
 from .data.tables import summary, write_rejected
+from .options import read_options
 
 # %% ../nbs/runs.ipynb #r007
 def process_rank() -> tuple[int, int]: # (number of this process from 0, number of processes)
@@ -95,10 +95,7 @@ def field_comments(
     cls,      # dataclass whose module is a file
 ) -> dict:    # field -> its comment; a field that a subclass gives again has the comment there
     "Read what is written beside the fields of a dataclass and of the classes that it comes from."
-    comments = {}
-    for owner in reversed([c for c in cls.__mro__ if is_dataclass(c)]):
-        comments |= dict(re.findall(r"^    (\w+) *: [^#\n]*[^#\s][^#\n]*# *(.+)$", inspect.getsource(owner), re.M))
-    return {f.name: comments.get(f.name, "") for f in fields(cls)}
+    return {option.name: option.help for option in read_options(cls.__module__, cls.__name__)[0]}
 
 def parameters_cell(
     cls,    # dataclass of a run
@@ -336,20 +333,3 @@ def history(
     first = ["step", "epoch", "loss", "learning_rate", "grad_norm"]
     rest = sorted(c for c in rows if c not in first and not c.startswith(("train_run", "train_samples", "train_steps", "total_")))
     return rows[[c for c in first if c in rows] + rest].dropna(subset=["epoch"])
-
-# %% ../nbs/runs.ipynb #r043
-def command(
-    cls,     # dataclass of a run
-    fit=fit, # function of such a run, giving the run folder
-):           # a function with one keyword for each field, as typer wants it
-    "Turn the parameters of a run into options of a command."
-    import typer
-    def run_it(**given):
-        folder = fit(cls(**given)).path
-        if is_first_process(): print(f"run folder: {folder}")
-    hints, comments = get_type_hints(cls), field_comments(cls)
-    options = {f.name: Annotated[hints[f.name], typer.Option(help=comments[f.name])] for f in fields(cls)}
-    def option(f): return inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=options[f.name])
-    run_it.__signature__ = inspect.Signature(list(map(option, fields(cls))))
-    run_it.__annotations__, run_it.__doc__ = options, cls.__doc__
-    return run_it

@@ -11,7 +11,9 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from conftest import ROOT
-from protrek_nb.core import RunDir, read_json, read_table
+from protrek_nb.core import RunDir, read_json, read_table, shared_data
+from protrek_nb.models.weights import has_weights
+from protrek_nb.toy.terms import load_terms
 
 
 def begin(out, *parameters, page="05_train"):
@@ -83,6 +85,25 @@ def test_the_line_of_the_pairs_ends_with_a_complete_run(name, tmp_path):
 def test_the_other_pages_name_their_parameters(page):
     "A misspelt parameter stops each of them with the list of names."
     with pytest.raises(Exception, match="did you mean epochs?"): run_here(page, epoch=30)
+
+
+def test_terms_from_summaries_go_through_the_whole_page(name, tmp_path):
+    "What real terms use, summaries instead of residues, on a few toy proteins: no cell waits for a student or a miner that is not there."
+    table = load_terms()
+    table[table.family.isin(table.family.unique()[:40])].to_csv(tmp_path / "few.csv", index=False)
+    given = ["data", str(tmp_path / "few.csv"), "ontology", "data/toy_terms.obo", "epochs", "1", "replicates", "2", "name", name]
+    code, said = end(begin(tmp_path / "out.ipynb", "-y", "summary: true", *(w for k, v in zip(given[::2], given[1::2]) for w in ("-p", k, v)), page="08_go"))
+    assert code == 0, said[-3000:]
+    assert "mixture" in read_json(ROOT / "reports" / "runs" / name / "metrics.json")
+
+
+@pytest.mark.skipif(not (shared_data() and has_weights("unirep") and has_weights("minilm")), reason="needs the public tables and the pretrained weights")
+def test_alleles_go_through_the_whole_page(name, tmp_path):
+    "The real alleles with the smallest encoder: every cell of the page holds for data without easy pairs, too."
+    given = ["data", "lactamases", "base", "unirep-64+minilm", "epochs", "1", "name", name]
+    code, said = end(begin(tmp_path / "out.ipynb", *(w for k, v in zip(given[::2], given[1::2]) for w in ("-p", k, v))))
+    assert code == 0, said[-3000:]
+    assert {row["model"] for row in read_json(ROOT / "reports" / "runs" / name / "metrics.json")["alleles"]} > {"tuned", "base"}
 
 
 def test_what_was_set_aside_is_told_before_the_chains_fail(name, tmp_path, capsys):

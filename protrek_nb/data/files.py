@@ -6,7 +6,7 @@
 __all__ = ['LARGEST_FILE', 'read_bytes', 'decode', 'read_text']
 
 # %% ../../nbs/data/files.ipynb #f003
-import gzip, io, re, zlib
+import gzip, io, re, sys, zlib
 from pathlib import Path
 
 # %% ../../nbs/data/files.ipynb #f009
@@ -30,7 +30,7 @@ def _unpack(path, data):
     for layer in range(3):
         if data[:2] != b"\x1f\x8b": return data
         try:
-            with gzip.open(path if layer == 0 else io.BytesIO(data)) as file: data = file.read(LARGEST_FILE + 1)
+            with gzip.open(io.BytesIO(data)) as file: data = file.read(LARGEST_FILE + 1)
         except (EOFError, zlib.error, gzip.BadGzipFile) as e:
             raise ValueError(f"{path}: the gzip data is truncated or damaged ({e}); nothing of it was used: "
                              "copy or download the file again") from e
@@ -42,14 +42,15 @@ def _refuse_large(path, size):
         raise ValueError(f"{path} holds more than {LARGEST_FILE:,} bytes: split it, or set protrek_nb.data.files.LARGEST_FILE higher")
 
 def read_bytes(
-    path,      # file, gzipped or not
+    path,      # file, gzipped or not; "-" is standard input
 ) -> bytes:    # its content, decompressed
     "Read a whole file; errors name the file and what to do."
-    path = Path(path)
+    if piped := str(path) == "-": path, data = Path("<standard input>"), sys.stdin.buffer.read(LARGEST_FILE + 1)
+    else: path, data = Path(path), None
     if path.is_dir(): raise IsADirectoryError(f"{path} is a folder: pass one file of it")
-    if not path.is_file(): raise FileNotFoundError(f"{path}: no such file")
-    _refuse_large(path, path.stat().st_size)
-    data = _unpack(path, path.read_bytes())
+    if not piped and not path.is_file(): raise FileNotFoundError(f"{path}: no such file")
+    _refuse_large(path, len(data) if piped else path.stat().st_size)
+    data = _unpack(path, data if piped else path.read_bytes())
     start = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
     if data[257:262] == b"ustar": raise ValueError(f"{path} is a tar archive: unpack it, and pass one file of it")
     for magic, what in _not_readable:

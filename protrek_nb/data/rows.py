@@ -242,4 +242,4 @@ def read_rows(
     if isinstance(path, pd.DataFrame):
         columns = [[_cell(v) for v in path.iloc[:, k].tolist()] for k in range(path.shape[1])]
         return Rows("<table>", "memory", [str(c) for c in path.columns], columns, np.arange(1, len(path) + 1))
-    return path if isinstance(path, Rows) else parse_bytes(read_bytes(path), str(path), known)
+    return path if isinstance(path, Rows) else parse_bytes(read_bytes(path), "standard input" if str(path) == "-" else str(path), known)

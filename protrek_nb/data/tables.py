@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FIELDS', 'LONG', 'find_columns', 'label_sets', 'group_rows', 'Source', 'read_texts', 'read_proteins',
-           'rejected_table', 'summary', 'write_rejected']
+           'rejected_table', 'summary', 'write_rejected', 'read_questions']
 
 # %% ../../nbs/data/tables.ipynb #c003
 import difflib, re, warnings
@@ -370,3 +370,20 @@ def write_rejected(
     "Write rejected.csv, also when nothing was rejected."
     write_table(Path(folder)/"rejected.csv", rejected_table(df))
     return Path(folder)/"rejected.csv"
+
+# %% ../../nbs/data/tables.ipynb #q002
+def read_questions(
+    path,             # as for `read_proteins`; sequence, text and, where there are some, ids
+    columns=None,     # {field: your column name}
+) -> pd.DataFrame:    # protein_id, sequence, text, line (of the file); a row for each row that can be used; attrs as in read_proteins
+    "Read proteins with a text each, row by row; ids may repeat."
+    rows = read_rows(path, _all_names)
+    ids = find_columns(rows, columns).get("protein_id")
+    rows.add("line of the file", map(str, rows.row))
+    more = dict(given_id=rows.names[ids[0]]) if ids else {}
+    table = read_proteins(rows, columns=dict(columns or {}, protein_id="line of the file", **more), empty_text="reject")
+    line = table.protein_id.astype(int)
+    named = [plain_id(i) for i in table.given_id] if ids else [f"h{sha256_text(s)[:16]}" for s in table.sequence]
+    out = pd.DataFrame(dict(protein_id=named, sequence=table.sequence, text=table.text, line=line))
+    out.attrs = table.attrs
+    return out

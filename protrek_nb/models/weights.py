@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core import atomic_dir, sha256_file
+from ..options import command_line
 from ..damage import verify_sums, write_sums
 
 # %% ../../nbs/models/weights.ipynb #c006
@@ -101,12 +102,10 @@ def fetch(
 
 # %% ../../nbs/models/weights.ipynb #c019
 def main(
-    names,    # list of str
+    names:list[str]=(),    # entries of PACKAGES; none: all
 ):
     "Fetch the weights that are named, or all."
-    for name in names or PACKAGES:
-        try: fetch(name)
-        except (OSError, ValueError) as e: sys.exit(f"{name}: {e}")
+    for name in names or PACKAGES: fetch(name)
 
 # %% ../../nbs/models/weights.ipynb #c020
-if __name__ == "__main__" and "__file__" in globals(): main(sys.argv[1:])
+if __name__ == "__main__" and "__file__" in globals(): command_line(main, None)

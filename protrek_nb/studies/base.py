@@ -11,6 +11,7 @@ import shutil
 import numpy as np
 
 from ..core import atomic_dir, read_json, sha256_file, write_json
+from ..options import command_line
 from ..metrics.cafa import kmer_counts
 from ..models.weights import cache_path
 from ..train import TrainRun, fit
@@ -47,4 +48,4 @@ def text_rivals(
     return dict(relative=train_TD[best_N], frequency=np.repeat(mean_D[None], len(sequences), 0))
 
 # %% ../../nbs/studies/base.ipynb #c015
-if __name__ == "__main__" and "__file__" in globals(): print(f"wrote {cache_path('real_base')} from {make_real_base().path}")
+if __name__ == "__main__" and "__file__" in globals(): command_line(make_real_base)

@@ -9,6 +9,7 @@ __all__ = ['BASE_RUN', 'make_base']
 import shutil
 
 from ..core import atomic_dir, project_path, read_json, sha256_file, write_json, write_table
+from ..options import command_line
 from ..damage import write_sums
 from ..model import ProTrek
 from .world import make_world
@@ -34,4 +35,4 @@ def make_base(
     return project_path("data", "toy_base")
 
 # %% ../../nbs/toy/base.ipynb #c023
-if __name__ == "__main__" and "__file__" in globals(): print(f"wrote {make_base()}")
+if __name__ == "__main__" and "__file__" in globals(): command_line(make_base)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..core import project_path, write_table
+from ..options import command_line
 from ..data.sources import read_toy
 from .world import letters, substitute
 
@@ -126,4 +127,4 @@ def load_isolates() -> pd.DataFrame: # isolate_id, segment, sequence, host, year
     return read_toy("isolates").astype(dict(year=int))
 
 # %% ../../nbs/toy/isolates.ipynb #c047
-if __name__ == "__main__" and "__file__" in globals(): print("wrote", write_isolates())
+if __name__ == "__main__" and "__file__" in globals(): command_line(write_isolates)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ..core import project_path, write_table
+from ..options import command_line
 from ..binding.chains import IONS, labels_at, positions_of
 from .world import COMMON, letters
 from .terms import Motif, write_motif
@@ -109,4 +110,4 @@ def write_sites(
     return path
 
 # %% ../../nbs/toy/sites.ipynb #c055
-if __name__ == "__main__" and "__file__" in globals(): print("wrote", write_sites())
+if __name__ == "__main__" and "__file__" in globals(): command_line(write_sites)

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from ..core import atomic_path, project_path, write_table
+from ..options import command_line
 from ..data.sources import read_toy
 from .world import COMMON, letters, substitute
 
@@ -308,4 +309,4 @@ def load_terms() -> pd.DataFrame: # protein_id, sequence, family, motifs, terms,
     return annotate(read_toy("terms"))
 
 # %% ../../nbs/toy/terms.ipynb #c095
-if __name__ == "__main__" and "__file__" in globals(): print("wrote", *write_terms())
+if __name__ == "__main__" and "__file__" in globals(): command_line(write_terms)

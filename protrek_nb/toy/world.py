@@ -17,6 +17,7 @@ import pandas as pd
 from ..data.checks import AMINO_ACIDS
 from ..data.sources import read_toy
 from ..core import project_path, sha256_file, write_table
+from ..options import command_line
 
 # %% ../../nbs/toy/world.ipynb #c006
 DI_LETTERS = AMINO_ACIDS.lower() # Foldseek's 3Di alphabet uses the same twenty letters; ProTrek writes them in lower case
@@ -278,4 +279,4 @@ def load_toy() -> pd.DataFrame: # protein table with `function`, `labels` and 1-
     return read_toy("proteins")
 
 # %% ../../nbs/toy/world.ipynb #c099
-if __name__ == "__main__" and "__file__" in globals(): print(f"wrote {write_toy()}")
+if __name__ == "__main__" and "__file__" in globals(): command_line(write_toy)
