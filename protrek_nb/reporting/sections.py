@@ -204,6 +204,6 @@ def same_text_section(findings: Findings) -> list:  # one `Section`, or none
     rows = [{"run": name, "pairs with the same text": f"{report.dropped['mute']:,}", "twin pairs": f"{report.kept:,}",
              "share with the same text": share(report)} for name, report in mined.items()]
     words = Words("These pairs of proteins of one family have different labels and the same text, so no reader of the text can tell them "
-                  "apart. They are no twin pairs: training does not use them, and no accuracy counts them. Only more exact texts would help.")
+                  "apart. They are no twin pairs: training does not use them, and no accuracy counts them. Only better texts help.")
     table = Table("same_text", pd.DataFrame(rows), "Pairs that were left out, and twin pairs that were kept.")
     return [Section("Pairs with the same text", [words, table])]
