@@ -57,7 +57,8 @@ def test_a_report_of_twins(tmp_path):
     run = simulated_run(tmp_path, families=36)
     report = build(run.path, reports=tmp_path / "reports")
     text = report.markdown.read_text()
-    assert "## The map of embeddings" in text and "the same text" not in text and len(list((report.folder / "figures").iterdir())) == 6
+    assert "general measures" in text.splitlines()[0] and "## What it cost" in text and "third scorer" in text
+    assert "## The map of embeddings" in text and len(list((report.folder / "figures").iterdir())) == 7 and "## Pairs with the same text" not in text
     (run.path / "mining.json").write_text(json.dumps(dict(settings={}, rows={}, considered=12, dropped=dict(mute=7), kept=3)))
     text = build(run.path, reports=tmp_path / "reports").markdown.read_text().split("## Pairs with the same text")[1].split("##")[0]
     assert "| 7 | 3 | 70 % |" in text
