@@ -6,10 +6,10 @@
 __all__ = ['TWIN_SCORES', 'PairIndex', 'check_scores', 'right_or_tied', 'group_right', 'strict_group_right', 'index_pairs',
            'twin_scores', 'ModelScores', 'score_model', 'pair_outcomes', 'labelled_scores', 'decision_metrics',
            'column_or_labels', 'evaluate_twins', 'score_texts', 'result_key', 'metric_table', 'compare_models',
-           'over_seeds', 'table_relevance', 'table_retrieval', 'Platt', 'best_threshold', 'bootstrap_interval', 'brier',
-           'compare_retrieval', 'compare_seeds', 'fmax', 'high_recall_area', 'precision_at_prevalence', 'ranking_areas',
-           'relevance_from_labels', 'reliability_table', 'retrieval', 'retrieval_per_query', 'seed_interval', 'smin',
-           'threshold_for_precision']
+           'over_seeds', 'table_relevance', 'table_queries', 'average_both', 'table_retrieval', 'Platt',
+           'best_threshold', 'bootstrap_interval', 'brier', 'compare_retrieval', 'compare_seeds', 'fmax',
+           'high_recall_area', 'precision_at_prevalence', 'ranking_areas', 'relevance_from_labels', 'reliability_table',
+           'retrieval', 'retrieval_per_query', 'seed_interval', 'smin', 'threshold_for_precision']
 
 # %% ../nbs/06_eval.ipynb #c003
 from collections import namedtuple
@@ -22,7 +22,7 @@ from .metrics.cafa import fmax, smin
 from .metrics.intervals import (
     Interval, bootstrap_interval, bootstrap_ratio, bootstrap_share, cluster_codes, compare_seeds, paired_test, seed_interval)
 from .metrics.retrieval import (
-    compare_retrieval, relevance_from_labels, retrieval, retrieval_both, retrieval_per_query)
+    Second, average_queries, compare_retrieval, relevance_from_labels, retrieval, retrieval_per_query)
 from .metrics.residues import high_recall_area
 from .metrics.thresholds import (
     Platt, area_intervals, at_threshold, best_threshold, brier, calibration_error, fit_platt, precision_at_prevalence,
@@ -279,6 +279,34 @@ def table_relevance(
     return (membership(sequences, "sequence") @ membership(texts, "text").T).astype(bool)
 
 # %% ../nbs/06_eval.ipynb #c091
+def table_queries(
+    scored: ModelScores,  # from `score_model` with the table
+    table: pd.DataFrame,  # protein table: sequence, text and the label column
+    label: str = "text",  # column whose equal values make a text right for a protein
+    ks: tuple = (1, 5, 10),  # cut-offs
+    cluster: str = None,  # column that is looked up for each query, its family; None: none
+    second: tuple = None,  # ModelScores of another model and a width: it reorders what the first ranks within the width, see `reorder`
+) -> dict:  # protein_to_text, text_to_protein -> (scores of each query, its cluster or None)
+    "Rank the texts of a table for each of its proteins, and the other way round."
+    keep_N, keep_M = (np.flatnonzero(pd.Index(all_).isin(table[c])) for all_, c in ((scored.sequences, "sequence"), (scored.texts, "text")))
+    strings = dict(sequence=[scored.sequences[i] for i in keep_N], text=[scored.texts[i] for i in keep_M])
+    def look_up(column):
+        if cluster is not None: return table.drop_duplicates(column).set_index(column)[cluster][strings[column]].to_numpy()
+    relevant = table_relevance(table, *strings.values(), label)
+    def ways(s): return (s.prot_ND[keep_N], s.text_MD[keep_M]), (s.text_MD[keep_M], s.prot_ND[keep_N])
+    others = [Second(*way, second[1]) for way in ways(second[0])] if second else (None, None)
+    masks, columns = (relevant, relevant.T), dict(protein_to_text="sequence", text_to_protein="text")
+    return {name: (retrieval_per_query(*way, mask, ks, second=other), look_up(column))
+            for (name, column), way, mask, other in zip(columns.items(), ways(scored), masks, others)}
+
+def average_both(
+    found: dict,  # from `table_queries`
+    n: int = 2000,  # bootstrap replicates
+    seed: int = 0,  # of the bootstrap
+) -> pd.DataFrame:  # rows protein_to_text, text_to_protein; mrr, map, recall_at_k, hit_at_k, n, n_without; with clusters x_low and x_high
+    "Average over the queries of both directions."
+    return pd.DataFrame({way: average_queries(*queries, n, seed) for way, queries in found.items()}).T
+
 def table_retrieval(
     scored: ModelScores,  # from `score_model` with the table
     table: pd.DataFrame,  # protein table: sequence, text and the label column
@@ -287,11 +315,6 @@ def table_retrieval(
     cluster: str = None,  # column whose equal values are resampled together, for intervals; None: no intervals
     n: int = 2000,  # bootstrap replicates
     seed: int = 0,  # of the bootstrap
-) -> pd.DataFrame:  # rows protein_to_text, text_to_protein; mrr, map, recall_at_k, hit_at_k, n, n_without; with a cluster x_low and x_high
+) -> pd.DataFrame:  # as `average_both`
     "Score retrieval in both directions over a protein table."
-    keep_N, keep_M = (np.flatnonzero(pd.Index(all_).isin(table[c])) for all_, c in ((scored.sequences, "sequence"), (scored.texts, "text")))
-    sequences, texts = [scored.sequences[i] for i in keep_N], [scored.texts[i] for i in keep_M]
-    look_up = lambda column, strings: table.drop_duplicates(column).set_index(column)[cluster][strings].to_numpy()
-    clusters = None if cluster is None else [look_up("sequence", sequences), look_up("text", texts)]
-    relevant = table_relevance(table, sequences, texts, label)
-    return retrieval_both(scored.prot_ND[keep_N], scored.text_MD[keep_M], relevant, ks, clusters=clusters, n=n, seed=seed)
+    return average_both(table_queries(scored, table, label, ks, cluster), n, seed)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..eval import compare_models, over_seeds
+from ..metrics.costs import compared_rows, cost_title
 from ..metrics.intervals import ABSENT, compare_seeds, seed_interval, with_interval
 from .figures import change_word, percent
 from .folders import METRICS, SYSTEMS, FinishedRun, measured_rows, read_run
@@ -106,7 +107,11 @@ def run_gains(
         cluster = next((c for c in ("component", "anchor_component") if c in before and before[c].notna().all()), None)
         parts.append(compare_models(before, after, cluster, n=2000).reset_index().assign(kind=name))
     columns = ["metric", "before", "after", "difference", "low", "high", "p"]
-    return pd.concat([p.assign(metric=p["kind"] + " " + p["metric"])[columns] for p in parts]) if parts else pd.DataFrame(columns=columns)
+    parts = [p.assign(metric=p["kind"] + " " + p["metric"])[columns] for p in parts]
+    known = {metric for p in parts for metric in p["metric"]}
+    cost = compared_rows(run.metrics.get("cost"))
+    parts += [cost.loc[~cost["metric"].isin(known), columns]] if len(cost) else []
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 # %% ../../nbs/reporting/findings.ipynb #c032
 def seed_gains(
@@ -173,13 +178,13 @@ def gain_sentence(
 def headline(
     gains: pd.DataFrame,  # of one model, from `all_gains`
 ) -> str:                 # a title
-    "Say in one line what training did to twins and to easy pairs."
-    rows = gains.set_index("metric")
+    "Say in one line what training did to twins and to easy pairs, and what it cost."
+    rows, cost = gains.set_index("metric"), cost_title(gains[gains["metric"] != "easy one_way"])
     say = lambda gain, what: f"{what} {_changed(gain)} ({percent(gain['before'], 1)} to {percent(gain['after'], 1)})"
     easy = "on easy pairs it" if "twins one_way" in rows.index else "Accuracy on easy pairs"
     told = {"twins one_way": "Accuracy on twins", "easy one_way": easy}
     found = [say(rows.loc[metric], what) for metric, what in told.items() if metric in rows.index]
-    return "; ".join(found) or "This run has no pairs to judge"
+    return "; ".join(found + [cost] * bool(found and cost)) or "This run has no pairs to judge"
 
 # %% ../../nbs/reporting/findings.ipynb #c053
 @dataclass
