@@ -285,7 +285,7 @@ def table_queries(
     label: str = "text",  # column whose equal values make a text right for a protein
     ks: tuple = (1, 5, 10),  # cut-offs
     cluster: str = None,  # column that is looked up for each query, its family; None: none
-    second: tuple = None,  # ModelScores of another model, and the group of each string: it reorders the members of each group, see `reorder`
+    second: tuple = None,  # ModelScores of another model, and the group of each string, within which it orders: see `reorder`
 ) -> dict:  # protein_to_text, text_to_protein -> (scores of each query, its cluster or None)
     "Rank the texts of a table for each of its proteins, and the other way round."
     keep_N, keep_M = (np.flatnonzero(pd.Index(all_).isin(table[c])) for all_, c in ((scored.sequences, "sequence"), (scored.texts, "text")))
