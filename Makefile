@@ -12,21 +12,24 @@ export TOKENIZERS_PARALLELISM := false
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/bytecode
 
-.PHONY: env train test check notebooks suite chaos flips fuzz weights data base real-base study real studies bench clean
+.PHONY: env train test check notebooks suite chaos flips fuzz weights data base real-base study real studies bench docs clean
 
 env: $(VENV)/.made  ## the environment, with pinned versions
 
+# The last three lines: kernels do not remark on widgets, which pages do not use; what JupyterLab saves is clean; git merges notebooks by cells, in a clone.
 # Where the CPU build of PyTorch is offered as a file (PIP_FIND_LINKS), it is used; elsewhere uv picks the build that fits this machine: CPU where there is no GPU.
 $(VENV)/.made: settings.ini setup.py constraints.txt
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), f"Python 3.11 to 3.13 is needed, this is {sys.version}"'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv
 	$(if $(LINKS),UV_FIND_LINKS=$(LINKS) $(UV) -c constraints.txt -e '.[dev]', $(UV) --torch-backend auto -c constraints.txt -e '.[dev]' || $(UV) -c constraints.txt -e '.[dev]')
-	$(BIN)/python -m ipykernel install --sys-prefix --env PYTHONWARNINGS 'ignore:IProgress not found' >/dev/null  # pages show no widgets: nothing to warn of
+	$(BIN)/python -m ipykernel install --sys-prefix --env PYTHONWARNINGS 'ignore:IProgress not found' >/dev/null
+	mkdir -p $(VENV)/etc/jupyter && printf 'from nbdev.clean import clean_jupyter\nc.ContentsManager.pre_save_hook = clean_jupyter\n' > $(VENV)/etc/jupyter/jupyter_server_config.py
+	if [ -d .git ]; then git config merge.nbdev-merge.name 'merge notebooks by cells' && git config merge.nbdev-merge.driver '$(abspath $(BIN))/nbdev_merge %O %A %B %P'; fi
 	touch $@
 
 train: env  ## the main run on the toy world: run folder, figures, metric table
-	$(BIN)/papermill nbs/05_train.ipynb out.ipynb -p epochs $(EPOCHS)
+	$(BIN)/papermill --log-output nbs/05_train.ipynb out.ipynb -p epochs $(EPOCHS)
 	@$(BIN)/python -m protrek_nb.report
 
 test: check  ## everything: export in step, lint, notebooks as tests, tests that span notebooks; side by side, and who is done with the tests helps with the notebooks
@@ -76,6 +79,9 @@ studies: env  ## the sister systems: parts taken away, splits with every control
 
 bench: env  ## similarity, mining, encoding and the training step against their peers; about an hour on two cores
 	for question in similarity mining encoding step; do $(BIN)/python benchmarks/$$question.py || exit 1; done
+
+docs: env  ## the site as HTML in _docs, to be read from the disk: no network, no Quarto; about a minute on two cores
+	$(BIN)/python docs/build.py
 
 clean:
 	rm -rf $(VENV) out*.ipynb reports/runs _docs _proc build dist *.egg-info

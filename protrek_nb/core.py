@@ -37,8 +37,12 @@ def find_root(
 def project_path(
     *parts,  # names below the root
 ) -> Path:   # full path; it need not exist
-    "Join `parts` to the project's root."
-    return find_root().joinpath(*parts)
+    "Join `parts` to the project's root; without a project, to the working folder, and what is in `data` to what the package ships."
+    path = Path(*parts)
+    try: return find_root()/path
+    except FileNotFoundError: pass
+    shipped = Path(globals().get("__file__", ".")).resolve().parent/"toy_data"
+    return shipped.joinpath(*path.parts[1:]) if path.parts[:1] == ("data",) else Path.cwd()/path
 
 def find_path(
     name,     # str or Path, as a person types it
@@ -53,8 +57,8 @@ def shared_data() -> Path | None:  # folder with the real tables, or None where 
     if named:
         if Path(named).is_dir(): return Path(named).resolve()
         raise FileNotFoundError(f"PROTREK_NB_DATA={named}: no such folder; correct the variable or unset it")
-    beside = None if named == "" else find_root().parent/"shared"/"data"
-    return beside if beside is not None and beside.is_dir() else None
+    beside = project_path().parent/"shared"/"data"
+    return beside if named is None and beside.is_dir() else None
 
 # %% ../nbs/core.ipynb #c022
 def in_test() -> bool:  # True under `nbdev_test`
