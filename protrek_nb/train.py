@@ -19,11 +19,11 @@ from transformers.trainer_utils import set_seed as seed_everything
 from .models.adapt import add_lora, freeze, merge_lora
 from .splits.certificate import certify
 from .metrics.controls import control_table, space_drift, temperature_shift
-from .metrics.costs import LABELS, cost_records
+from .metrics.costs import cost_records, general_queries
 from .core import RunDir, atomic_path, find_path, parse_parameters, patch_to, project_path, read_json, write_json, write_table
 from .dataset import easy_pairs
 from .eval import (average_both, compare_models, evaluate_twins, fit_platt, index_pairs, labelled_scores, metric_table,
-    pair_outcomes, score_model, score_texts, table_queries, table_retrieval)
+    pair_outcomes, score_model, score_texts, table_retrieval)
 from .mining import TwinRules, mine_twins
 from .model import ProTrek, default_device, wordpiece_vocab
 from .runs import Run, begin, fit
@@ -290,7 +290,7 @@ def evaluate_model(
     "Measure a model on the test split."
     test, (valid_hard, valid_easy, _) = prepared.part("test"), score_split(model, prepared.part("valid"))
     hard, easy, scored = score_split(model, test)
-    queries = {label: table_queries(scored, test.table, label, cluster="component") for label in LABELS}
+    queries = general_queries(scored, test.table)
     retrieval = {label: average_both(found, seed=seed) for label, found in queries.items()}
     def measure(pairs, valid, cluster): return evaluate_twins(pairs, valid if len(valid) else None, cluster=cluster, seed=seed)
     known = valid_hard if len(valid_hard) else valid_easy

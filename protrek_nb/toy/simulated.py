@@ -14,12 +14,11 @@ import pandas as pd
 
 from ..splits.certificate import certify
 from ..metrics.controls import control_table, space_drift, temperature_shift
-from ..metrics.costs import LABELS, cost_records
+from ..metrics.costs import cost_records, general_queries
 from ..core import RunDir, save_params, write_json, write_table
 from ..damage import finish_run
 from ..dataset import easy_pairs
-from ..eval import (
-    average_both, compare_models, evaluate_twins, index_pairs, metric_table, score_model, table_queries)
+from ..eval import average_both, compare_models, evaluate_twins, index_pairs, metric_table, score_model
 from ..twins.similarity import identity
 from ..data.sources import read_toy
 
@@ -73,7 +72,7 @@ def _measure(model, table, pairs, easy):
     hard, light = (of(scored.twins, kind, "kind") for kind in ("hard", "easy"))
     rows_P4, is_test = index_pairs(pairs).rows_P4, (pairs["split"] == "test").to_numpy()
     controls = control_table(everything.prot_ND, everything.text_MD, rows_P4[~is_test], rows_P4[is_test], pairs["component"][is_test])
-    queries = {label: table_queries(scored, test, label, cluster="component") for label in LABELS}
+    queries = general_queries(scored, test)
     retrieval = pd.concat({label: average_both(found, n=500) for label, found in queries.items()}, names=["label", "direction"])
     twins = evaluate_twins(hard, of(everything.twins, "valid"), "component", n=500)
     return dict(twins=twins, easy=evaluate_twins(light, cluster="anchor_component", n=500), scored=scored, hard=hard,
