@@ -373,7 +373,7 @@ def add_readers(
     queries: int = 16,    # things that are looked for
     found: int = 16,      # numbers that each of them gives
     hidden: int = 128,    # width inside
-    share: float = 0.3,   # of a vector's squared length, so of a cosine, that is the readers'
+    share: float = 0.1,   # of a vector's squared length, so of a cosine, that is the readers'
 ):                        # the model
     "Give the towers of sequence and text readers, with random weights."
     if not 0 < share < 1: raise ValueError(f"share = {share} must be between 0 and 1: 0 would be no reader, 1 no tower")

@@ -42,7 +42,7 @@ from .training.twins import TwinPlan, TwinTrainer, replay_rows
 @dataclass(frozen=True)
 class TrainRun(Run):
     "Fine-tune a protein-text model on twins."
-    defaults = {"": dict(base="data/toy_base", recipe="balanced", epochs=30), # of what is not given, by data set; "": all others
+    defaults = {"": dict(base="data/toy_base", recipe="readers", epochs=30), # of what is not given, by data set; "": all others
                 "lactamases": dict(base="unirep-1900-bf16+minilm", recipe="alleles", epochs=12)} # "families" where one is the test
     name: str = "twins"             # of the run folder under reports/runs/
     data: str = "toy"               # "toy", real tables by name ("toxins", "terpenes+receptors", ...), or the path of a protein table
@@ -310,9 +310,11 @@ def measure_drift(
 ) -> dict:            # `drift` and `temperature`; `cost`, see `cost_records`
     "Compare the two models' spaces, score scales and general measures on the test split."
     test, strings, structures = prepared.part("test"), before["scored"].sequences, None
+    names, unit = ("prot_ND", "text_MD"), lambda x_ND: x_ND / np.linalg.norm(x_ND, axis=1, keepdims=True)
     more = after["scored"].prot_ND.shape[1] - before["scored"].prot_ND.shape[1] # numbers of readers, which the base does not have
-    wide = {name: np.pad(getattr(before["scored"], name), ((0, 0), (0, more))) for name in ("prot_ND", "text_MD")}
+    wide = {name: np.pad(getattr(before["scored"], name), ((0, 0), (0, more))) for name in names}
     table, before = test.table, dict(before, scored=before["scored"]._replace(**wide))
+    if more: after["second"] = after["scored"]._replace(**{name: unit(getattr(after["scored"], name)[:, -more:]) for name in names})
     if "structure" in model.towers and "structure_3di" in table and (table.structure_3di != "").all():
         table = table.drop_duplicates("sequence")
         structures = model.get_structure_repr(table.structure_3di.tolist()).cpu().numpy()

@@ -7,7 +7,7 @@ import pytest
 import golden
 import helpers
 
-SYSTEMS = dict(twins=("train", "TrainRun", {}), go=("go", "GoRun", dict(replicates=2)), pairs=("pairs", "PairRun", {}), binding=("binding", "BindingRun", {}))
+SYSTEMS = dict(twins=("train", "TrainRun", dict(recipe="balanced")), go=("go", "GoRun", dict(replicates=2)), pairs=("pairs", "PairRun", {}), binding=("binding", "BindingRun", {}))
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

@@ -104,14 +104,14 @@ def compare_values(
 
 def cost_records(
     base: dict,  # of the base: `scored` (ModelScores of the test split), `queries`, `predictions`
-    tuned: dict,  # the same of the tuned model
+    tuned: dict,  # the same of the tuned model; `second`, if the third scorer shall have other vectors of it
     test: pd.DataFrame,  # proteins of the test split
     pairs: pd.DataFrame,  # pairs of the test split with their strings, in the order of the predictions
     structures: tuple = None,  # vectors of structures, rows of their proteins in `scored`, clusters; None: there are none
     seed: int = 0,  # of the bootstrap
 ) -> list:  # records of `compare_values` with model and against
     "Compare base, tuned model and the third scorer in all general measures and on twins."
-    second = tuned["scored"], relative_groups(test)
+    second = tuned.get("second", tuned["scored"]), relative_groups(test)
     labels = base["predictions"].reset_index(drop=True).drop(columns=list(TWIN_SCORES))
     reordered = pd.concat([labels, reorder_pairs(pairs, base["scored"], *second)], axis=1)
     both = dict(scored=base["scored"], queries=general_queries(base["scored"], test, second), predictions=reordered)
