@@ -143,12 +143,21 @@ def predict_pairs(
     _predict("pairs", model, file, _pairs, out)
 
 # %% ../nbs/tasks.ipynb #t015
+def _embedded(file, kind, columns):
+    "Read what is embedded: structures, a table that names files of structures, or proteins."
+    from protrek_nb.data.structures import add_structures, is_structure, read_structures
+    if kind == "structure" and file != "-" and (file.is_dir() or is_structure(file)): return read_structures(file)
+    rows, columns = read_rows(file), parse_columns(columns)
+    if kind == "structure" and "structure_path" in rows.names: columns.setdefault("structure_path", "structure_path")
+    table = read_proteins(rows, empty_text="reject" if kind == "text" else "keep", columns=columns)
+    return add_structures(table, Path(".") if file == "-" else file.parent) if "structure_path" in table else table
+
 def embed(
     model,             # folder of a run on twins, or of a ProTrek model, or owner/name on the hub
-    file,              # proteins: FASTA, TSV, CSV or Parquet, also gzipped; - is standard input
+    file,              # proteins: FASTA, TSV, CSV or Parquet, also gzipped; - is standard input; a structure, or a folder of them
     out,               # vectors with ids: a name that ends with .parquet or .safetensors
     *,
-    kind="sequence",   # what is embedded: "sequence", "text" or "structure" (3Di strings)
+    kind="sequence",   # what is embedded: "sequence", "text" or "structure" (column structure_3di or structure_path, or files)
     keep="text",       # columns that are kept for those who will read a hit, "text,organism"
     columns="",        # your column names, "sequence=Residues"
 ):
@@ -157,9 +166,9 @@ def embed(
     if Path(out).suffix not in (".parquet", ".safetensors"):
         raise ValueError(f"{out}: a file of vectors ends with .parquet or .safetensors")
     if kind not in COLUMNS: raise ValueError(f"kind = {kind!r}: one of {', '.join(COLUMNS)}")
-    file = file if str(file) == "-" else find_path(file)
-    table = read_proteins(file, empty_text="reject" if kind == "text" else "keep", columns=parse_columns(columns))
+    table = _embedded(file if str(file) == "-" else find_path(file), kind, columns)
     tell_rejected(table, out)
+    if kind == "structure" and "structure_3di" in table: table = table[table.structure_3di != ""]
     if not len(table): raise ValueError(f"{file}: no row of it can be used")
     parts = Path(f"{out}.parts")
     with _speaking():
@@ -372,7 +381,8 @@ def fetch(
 # %% ../nbs/tasks.ipynb #t026
 TOOLS = dict(foldseek="conda install -c bioconda foldseek (3Di strings of structures)",
              mmseqs="conda install -c bioconda mmseqs2 (clusters of large tables)")
-EXTRAS = dict(papermill="pip install 'protrek_nb[dev]'")
+EXTRAS = dict(biotite="pip install 'protrek_nb[structure]' (reads PDB and mmCIF files)",
+              papermill="pip install 'protrek_nb[dev]'")
 
 def doctor():
     "Say which versions and which device there are, and by which command what is missing comes."
