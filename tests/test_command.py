@@ -193,7 +193,7 @@ def test_results_are_those_of_the_notebook(table, made, tmp_path):
 
 # ---------------------------------------------------------------- help
 
-COMMANDS = [*((m, n) for m, n in RUNS.values()), *(("protrek_nb.tasks", n) for n in [*TASKS.values(), *PREDICT.values()]), ("protrek_nb.report", "show_report")]
+COMMANDS = [*((m, n) for m, n in RUNS.values()), *(("protrek_nb.tasks", n) for n in [*TASKS.values(), *PREDICT.values()]), ("protrek_nb.report", "show_report"), *(("protrek_nb.doctor", n) for n in ("fetch", "doctor"))]
 
 
 @pytest.mark.parametrize(("module", "name"), COMMANDS, ids=lambda x: x)
