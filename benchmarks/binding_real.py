@@ -44,7 +44,7 @@ def main():
         counted = dict(seed=seed, left_out=len(certificate["left_out"]), test_with_relatives=certificate["test_with_relatives"], cpu_minutes=round((time.process_time() - start) / 60))
         rows += [dict(**counted, **row) for row in read_json(run_dir.metrics_path)["sites"]]
         write_table(RESULTS, pd.DataFrame(rows))
-        if seed == 1: write_table(CHAIN, typical_chain(pd.read_parquet(run_dir.predictions_path), read_chains(run)[1]))
+        if seed == 1: write_table(CHAIN, typical_chain(pd.read_parquet(run_dir.predictions_path), read_chains(run).query("part == 'test'")))
     table = pd.DataFrame(rows).query("metric == 'auprc'")
     print(table[["seed", "question", "ion", "model", "value", "low", "high"]].round(3).to_string(index=False))
 

@@ -100,8 +100,8 @@ def write_vectors(
         with atomic_path(path) as temp: pq.write_table(out, temp)
     elif Path(path).suffix == ".safetensors":
         from safetensors.numpy import save_file
-        texts = {f"column {name}": json.dumps(vectors.table[name].tolist()) for name in vectors.table}
-        with atomic_path(path) as temp: save_file(dict(vectors=np.ascontiguousarray(vectors.rows_ND)), temp, about | texts)
+        columns = json.dumps(vectors.table.to_dict("list"))
+        with atomic_path(path) as temp: save_file(dict(vectors=np.ascontiguousarray(vectors.rows_ND)), temp, dict(about, table=columns))
     else: raise ValueError(f"{path}: a file of vectors ends with .parquet or .safetensors")
 
 # %% ../nbs/search.ipynb #v018
@@ -111,8 +111,7 @@ def _read_safetensors(path):
     try:
         with safe_open(path, "np") as f: about, rows_ND = f.metadata() or {}, f.get_tensor("vectors") if "vectors" in f.keys() else None
     except SafetensorError as e: raise ValueError(f"{path} is no safetensors file, or is damaged ({e}): embed again") from e
-    table = {n.removeprefix("column "): json.loads(cells) for n, cells in about.items() if n.startswith("column ")}
-    return pd.DataFrame(table), rows_ND, about.get("protrek_nb")
+    return pd.DataFrame(json.loads(about.get("table", "{}"))), rows_ND, about.get("protrek_nb")
 
 def _read_parquet(path):
     "Give the table, the rows and what the file says of itself."
@@ -151,12 +150,13 @@ def make_index(
     "Write an index; ValueError for vectors that are no unit vectors."
     if dtype not in ("float16", "float32"): raise ValueError(f"dtype={dtype!r}: 'float16' or 'float32'")
     if not len(vectors): raise ValueError("no vectors: there is nothing to search")
-    norm_N = np.linalg.norm(vectors.rows_ND.astype(np.float32), axis=1)
+    blocks = (vectors.rows_ND[at:at + PIECE] for at in range(0, len(vectors), PIECE))
+    norm_N = np.concatenate([np.linalg.norm(rows.astype(np.float32), axis=1) for rows in blocks])
     if odd := int((~(abs(norm_N - 1) < .01)).sum()): raise ValueError(f"{odd:,} of {len(vectors):,} vectors are not of length 1")
     if replace and Path(folder).exists() and not (Path(folder)/"manifest.json").is_file():
         raise FileExistsError(f"{folder} is not an index and is left alone: choose another name")
     with atomic_dir(folder, replace) as temp:
-        np.save(temp/"vectors.npy", vectors.rows_ND.astype(dtype))
+        np.save(temp/"vectors.npy", vectors.rows_ND.astype(dtype, copy=False))
         write_table(temp/"ids.parquet", vectors.table)
         write_json(temp/"manifest.json", dict(format=FORMAT, dtype=dtype, **vectors.about, versions=environment()["packages"]))
         write_sums(temp)

@@ -128,15 +128,29 @@ def test_a_bomb(name, beside, toy, monkeypatch):
     assert "LARGEST_FILE" in error_of(lambda: READERS[name][0](beside / "bomb.gz", beside, toy))
 
 
-@pytest.mark.parametrize("name", [n for n in READERS if n not in ("obo", "texts", "clusters", "site lists", "pipr", "annotations", "a3m")])
+GENES = {name: READERS[name] for name in READERS if name not in ("obo", "texts", "clusters", "site lists", "pipr", "annotations", "a3m")} | {  # the file of the sequences
+    "a3m": (READERS["a3m"][0], f">q\n{GOOD}\n>h\n{GOOD}\n>i\n{OTHER}\n"),
+    "site lists": (lambda p, b, o: read_site_lists(b / "sites.tsv", "ZN", p), f">P1\n{GOOD}\n>P2\n{OTHER}\n"),
+    "annotations": (lambda p, b, o: read_annotations(p, o), f"id\tsequence\tterms\nP1\t{GOOD}\tGO:0000002\nP2\t{OTHER}\tGO:0000002\n")}
+
+
+@pytest.mark.parametrize("name", GENES)
 @pytest.mark.parametrize("kind", ["dna", "rna", "iupac", "aligned"])
 def test_nucleotides(name, kind, beside, toy):
     "A file of genes is refused as a whole, also where single genes could be proteins."
     def gene(letters): return letters * 9
     a, b = dict(dna=("ATGGCACGTTAC", "GATTACAGCTTA"), rna=("AUGGCACGUUAC", "GAUUACAGCUUA"), iupac=("ATGRCACGTTAY", "GATTACAGCNTA"), aligned=("ATG-CACGTTAC", "GATTACA--TTA"))[kind]
-    (beside / "genes.file").write_text(READERS[name][1].replace(GOOD, gene(a)).replace(OTHER, gene(b)).replace("K2", "2").replace("01" + "0" * 30, "01" + "0" * 106))
-    said = error_of(lambda: READERS[name][0](beside / "genes.file", beside, toy))
+    (beside / "genes.file").write_text(GENES[name][1].replace(GOOD, gene(a)).replace(OTHER, gene(b)).replace("K2", "2").replace("01" + "0" * 30, "01" + "0" * 106))
+    (beside / "sites.tsv").write_text("P1\t2,3\n")
+    said = error_of(lambda: GENES[name][0](beside / "genes.file", beside, toy))
     assert "genes.file" in said and "translate" in said and "none was read" in said
+
+
+def test_genes_beside_proteins(beside):
+    "Chains whose FASTA files lie beside them: a file of genes is refused, however many proteins the other file has."
+    (beside / "ZN_train.txt").write_text("P1\t2,3\n")
+    (beside / "more.fa").write_text("".join(f">g{k}\nATGGCACGTTAC{'GATTACAGCTTA' * 9}\n" for k in range(2)))
+    assert "more.fa: 2 of 2 sequences are nucleotides" in error_of(lambda: read_chain_file(beside / "ZN_train.txt", "ZN"))
 
 
 # ---------------------------------------------------------------- tables of proteins
@@ -312,7 +326,7 @@ def test_an_unclosed_quote_in_annotations_is_named(tmp_path, toy):
     assert {"P2", "P3", "P4"} <= set(found.proteins)
     (tmp_path / "b.csv").write_text('id,name,terms\nP1,"open,more,GO:0000002\nP2,a,GO:0000002\n')
     found = read_annotations(tmp_path / "b.csv", toy)
-    assert found.proteins == ["P2"] and found.counts["rejected"][0]["line"] == 2 and "quote" in found.counts["rejected"][0]["reason"]
+    assert found.proteins == ["P2"] and found.counts["rejected"][0]["row"] == 2 and "quote" in found.counts["rejected"][0]["reason"]
 
 
 OBO_ODD = {

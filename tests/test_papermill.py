@@ -104,3 +104,14 @@ def test_alleles_go_through_the_whole_page(name, tmp_path):
     code, said = end(begin(tmp_path / "out.ipynb", *(w for k, v in zip(given[::2], given[1::2]) for w in ("-p", k, v))))
     assert code == 0, said[-3000:]
     assert {row["model"] for row in read_json(ROOT / "reports" / "runs" / name / "metrics.json")["alleles"]} > {"tuned", "base"}
+
+
+def test_what_was_set_aside_is_told_before_the_chains_fail(name, tmp_path, capsys):
+    "Sites of one family cannot fill the folds; by then the page has said what it read, and the run folder has the rest."
+    from protrek_nb.binding.chains import toy_chains
+    zinc = toy_chains(("ZN",))
+    records = [f">{c.chain_id}\n{c.sequence}\n{c.labels}\n" for c in zinc[zinc.family == zinc.family[0]].itertuples()]
+    (tmp_path / "ZN.txt").write_text("".join(records) + ">odd\nMKC\n01\n")
+    with pytest.raises(ValueError, match="folds"): run_here("10_binding", data=str(tmp_path / "ZN.txt"), name=name, backbone="small")
+    assert f"ZN.txt: {len(records) + 1} rows read, {len(records)} proteins kept, 1 rows set aside (1 x 2 labels for 3 residues)" in capsys.readouterr().out
+    assert read_table(ROOT / "reports" / "runs" / name / "rejected.csv").value.tolist() == ["odd"]

@@ -53,11 +53,15 @@ def test_a_report_of_each_system(tmp_path, system):
 
 
 def test_a_report_of_twins(tmp_path):
-    "Twins keep their sections."
-    report = build(simulated_run(tmp_path, families=36).path, reports=tmp_path / "reports")
+    "Twins keep their sections; pairs that no text tells apart are shown apart, where there are any."
+    run = simulated_run(tmp_path, families=36)
+    report = build(run.path, reports=tmp_path / "reports")
     text = report.markdown.read_text()
     assert "general measures" in text.splitlines()[0] and "## What it cost" in text and "third scorer" in text
-    assert "## The map of embeddings" in text and len(list((report.folder / "figures").iterdir())) == 7
+    assert "## The map of embeddings" in text and len(list((report.folder / "figures").iterdir())) == 7 and "## Pairs with the same text" not in text
+    (run.path / "mining.json").write_text(json.dumps(dict(settings={}, rows={}, considered=12, dropped=dict(mute=7), kept=3)))
+    text = build(run.path, reports=tmp_path / "reports").markdown.read_text().split("## Pairs with the same text")[1].split("##")[0]
+    assert "| 7 | 3 | 70 % |" in text
 
 
 def test_the_newest_run_of_any_kind(tmp_path):

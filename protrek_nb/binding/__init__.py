@@ -38,7 +38,7 @@ from ..metrics.residues import area_gain, area_replicates, high_recall_area, sit
 from ..data.checks import check_sequence
 from ..data.tables import read_proteins
 from ..models.encoders import open_encoder, open_residues
-from ..runs import first_process_first, fit
+from ..runs import begin, first_process_first, fit
 from ..saved import Predictor, Saved, load, save_system
 from ..models.views import aligned_views, draw_context, read_a3m, with_context
 
@@ -48,17 +48,16 @@ _all_ = ["BindingRun", "fit", "read_three_line", "aligned_views", "prototype_los
 # %% ../../nbs/10_binding.ipynb #c015
 @dataclass
 class BindingData:
-    "Chains for the folds, chains for the test, and what was left out."
+    "Chains for the folds, and chains for the test."
     train: pd.DataFrame   # chain_id, sequence, labels, ion, component, fold
     test: pd.DataFrame    # the same without fold, in components of its own; may be empty
     certificate: dict     # of the folds, and of the test against them
-    attrs: dict           # rejected: records of input that could not be used
 
 def read_chains(
     run:BindingRun, # says data and ions
-) -> tuple:         # (train, test) tables; test None where the data has none
+) -> pd.DataFrame:  # chains with `part`, train or test; .attrs["rejected"], .attrs["counts"]
     "Read the chains of a run; FileNotFoundError or ValueError says what is missing."
-    if run.data == "toy": return toy_chains().query("ion in @run.ions").reset_index(drop=True), None
+    if run.data == "toy": return toy_chains(run.ions).assign(part="train")
     if run.data == "metal" and shared_data() is None:
         raise FileNotFoundError("data = 'metal': no folder with public data; set PROTREK_NB_DATA to one that has metal/ZN_train.txt.gz")
     path = shared_data() / "metal" if run.data == "metal" else find_path(run.data)
@@ -66,26 +65,25 @@ def read_chains(
     if path.is_file() and len(run.ions) > 1:
         raise ValueError(f"data = {run.data!r} is one file, and ion = {run.ion!r} are {len(run.ions)} ions: "
                          "give a folder with one file for each")
-    if path.is_file(): return read_chain_file(path, run.ion), None
+    if path.is_file(): return read_chain_file(path, run.ion).assign(part="train")
     tests = {ion for ion, _ in ion_files(path, ("test",))} & {*run.ions}
-    table = read_ions(path, run.ions, ("train", "test") if tests else ("train",))
-    train, test = (table[table.part == part].reset_index(drop=True) for part in ("train", "test"))
-    train.attrs = table.attrs
-    return train, test if len(test) else None
+    return read_ions(path, run.ions, ("train", "test") if tests else ("train",))
 
 # %% ../../nbs/10_binding.ipynb #c016
 def load_binding(
-    run:BindingRun, # says data, ions, folds and seed
+    run:BindingRun,       # says ions, folds and seed
+    chains:pd.DataFrame,  # from `read_chains`
 ) -> BindingData:
-    "Read, cluster, set a test aside, assign folds, certify; ValueError for an ion without positives anywhere."
-    train, test = read_chains(run)
-    rejected, neighbours = train.attrs.get("rejected", []), []
+    "Cluster, set a test aside, assign folds, certify; ValueError for an ion without positives anywhere, OSError for missing weights."
+    if run.frozen: open_encoder(run.backbone) # before anything takes time
+    train, test = (chains[chains.part == part].drop(columns="part").reset_index(drop=True) for part in ("train", "test"))
+    neighbours = []
     for ion in run.ions:
         part = train[train.ion == ion]
         if not part.labels.str.contains("1").any():
             raise ValueError(f"data = {run.data!r}: {len(part)} chains of {ion}, and not one positive residue among them; "
                              f"ions here: {', '.join(sorted(train.ion.unique())) or 'none'}")
-    if test is None: train, test = _set_aside(train, run)
+    if not len(test): train, test = _set_aside(train, run)
     elif len(run.ions) > 1 and (run.shared or run.small and run.mlm_epochs):
         train, gone = without_neighbours(train, test, run.max_identity)
         neighbours = gone.chain_id.unique().tolist()
@@ -99,7 +97,7 @@ def load_binding(
     certificate = certify(folded, run.max_identity, by=["component"], part="fold")
     if not certificate["clean"]: raise ValueError(f"the folds leak: {certificate['violations']}")
     certificate |= dict(left_out=neighbours, test=len(test), test_with_relatives=len(alike))
-    return BindingData(folded, test, certificate, dict(rejected=rejected))
+    return BindingData(folded, test, certificate)
 
 def _set_aside(table, run):
     "Set a fifth of the clusters aside as a test, where there are enough."
@@ -138,22 +136,21 @@ def count_contexts(
 
 # %% ../../nbs/10_binding.ipynb #c023
 @patch_to(BindingRun)
-def read(self): # BindingData
-    "Read, set a test aside, and assign folds; OSError says how to fetch the weights of a frozen encoder that are not there."
-    if self.frozen: open_encoder(self.backbone) # before anything takes time
-    return load_binding(self)
+def read(self): # chains, see `read_chains`
+    "Read the chains."
+    return read_chains(self)
 
 @patch_to(BindingRun)
 def hash_data(self, inputs): # data_hash: of the chains and which of them are the test; files: sums of the alignments, None without
     "Hash everything that a run reads."
-    chains = pd.concat([inputs.train.assign(part="train"), inputs.test.assign(part="test")]).drop(columns=["component", "fold"])
-    files = {f"{path.parent.name}/{path.name}": sha256_file(path) for path in alignments(chains, self) if path} if self.msa else None
-    return dict(data_hash=hash_table(chains), files=files)
+    files = {f"{path.parent.name}/{path.name}": sha256_file(path) for path in alignments(inputs, self) if path} if self.msa else None
+    return dict(data_hash=hash_table(inputs), files=files)
 
 @patch_to(BindingRun)
 def prepare(self, inputs, say=print): # BindingData with contexts
-    "Look for the homologues of chains."
-    data = replace(inputs, train=with_contexts(inputs.train, self), test=with_contexts(inputs.test, self))
+    "Set a test aside, assign folds, and look for the homologues of chains."
+    data = load_binding(self, inputs)
+    data = replace(data, train=with_contexts(data.train, self), test=with_contexts(data.test, self))
     say(count_contexts(data.train, self))
     return data
 

@@ -10,6 +10,7 @@ __all__ = ['IONS', 'COLUMNS', 'THREE_LETTERS', 'LIST_COLUMNS', 'SITE_LIST', 'lab
 
 # %% ../../nbs/binding/chains.ipynb #c003
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,10 +64,14 @@ def check_chain(
 IONS = ("ZN", "CA", "MG", "MN")
 COLUMNS = ["chain_id", "sequence", "labels", "ion", "file", "record"]
 
-def _count(table, rejected):
-    "Count chains, residues, binding residues, chains without any, and what was set aside."
-    return dict(chains=len(table), residues=int(table.labels.str.len().sum()), binding=int(table.labels.str.count("1").sum()),
-                without_binding=int((~table.labels.str.contains("1")).sum()), rejected=len(rejected))
+def _attrs(table, rejected, file, read=None, **counts):
+    "Give a table its account: what was read, kept, joined and set aside, and its chains, residues, and chains without a binding residue."
+    labels, kept = "".join(table.labels), len(table)
+    read = kept + len(rejected) if read is None else read
+    account = dict(file=str(file), read=read, kept=kept, rejected=len(rejected), merged=read - kept - len(rejected))
+    counts |= dict(chains=kept, residues=len(labels), binding=labels.count("1"), without_binding=sum("1" not in x for x in table.labels))
+    table.attrs.update(rejected=rejected, counts=account | counts)
+    return table
 
 @dataclass
 class _Collector:
@@ -111,13 +116,12 @@ class _Collector:
         if not len(table):
             raise ValueError(f"{self.path}: no usable chain; {len(self.rejected)} were set aside, the first reasons: "
                              f"{[r['reason'] for r in self.rejected[:3]] or 'the file has none'}")
-        for ion, labels in table.groupby("ion", sort=False).labels:
-            if labels.str.contains("1").any(): continue
+        chains_of = Counter(row[3] for row in self.rows)
+        for ion in chains_of.keys() - {row[3] for row in self.rows if "1" in row[2]}:
             records = f"records {table.record.min()} to {table.record.max()}"
-            raise ValueError(f"{self.path}: none of the {len(labels)} chains of ion {ion} ({records}) has a binding residue (1); "
+            raise ValueError(f"{self.path}: none of the {chains_of[ion]} chains of ion {ion} ({records}) has a binding residue (1); "
                              "there is nothing to learn or to measure. Are labels and ion those of this file?")
-        table.attrs.update(rejected=self.rejected, counts=_count(table, self.rejected) | counts)
-        return table
+        return _attrs(table, self.rejected, self.path, **counts)
 
 # %% ../../nbs/binding/chains.ipynb #c013
 def _ion_of(path, ion):
@@ -178,7 +182,7 @@ def read_residue_lists(
 ) -> pd.DataFrame:    # as `read_three_line`; counts has also `sites_without_letter`
     "Read chains with lists of one-based residues."
     rows = read_rows(path, _known)
-    at = match_columns(rows.names, LIST_COLUMNS)
+    at = match_columns(rows, LIST_COLUMNS)
     if missing := [key for key in ("chain_id", "sequence", "positions") if at[key] is None]:
         raise ValueError(f"{rows.file}: no column for {', '.join(missing)}; it has {', '.join(rows.names) or 'none'}. "
                          "Name the columns id, sequence, positions, and ion where there are several")
@@ -203,8 +207,8 @@ def read_biolip(
     strict=False,     # raise at the first bad record
 ) -> pd.DataFrame:    # as `read_three_line`; the record is the line of a chain's first site; counts has also `other_ligands`
     "Read BioLiP's annotation table, sites of one chain and ion joined."
-    chains, sites, other = _Collector(Path(path), max_length, strict), {}, 0
-    for line, cells in read_cells(path):
+    chains, sites, other, lines = _Collector(Path(path), max_length, strict), {}, 0, read_cells(path)
+    for line, cells in lines:
         if len(cells) < 21: chains.reject(line, cells[0][:40], f"{len(cells)} columns; BioLiP's table has 21, separated by tabs"); continue
         if cells[4] not in ions: other += 1; continue
         chain_id, sequence = f"{cells[0]}_{cells[1]}", check_sequence(cells[20])[0]
@@ -214,7 +218,7 @@ def read_biolip(
         else: held.update(positions)
     for (chain_id, ion, sequence), (line, held) in sites.items():
         if held: chains.add(line, chain_id, sequence, labels_at(held, len(sequence)), ion)
-    return chains.table(other_ligands=other)
+    return chains.table(read=len(lines) - other, other_ligands=other)
 
 # %% ../../nbs/binding/chains.ipynb #c027c
 SITE_LIST = re.compile(r"[^\t>]+\t *\d+(?: *, *\d+)* *\r?")
@@ -257,11 +261,11 @@ def read_chain_file(
     if listed: return read_site_lists(path, ion, None, max_length, strict)
     if first.startswith(">") or not set("\t,") & set(first): return read_three_line(path, ion, max_length, strict)
     rows = parse_bytes(data, str(path), _known)
-    table = read_residue_lists(rows, ion if match_columns(rows.names, LIST_COLUMNS)["ion"] is None else None, max_length, strict)
-    out = table[table.ion == ion].reset_index(drop=True)
+    table = read_residue_lists(rows, ion if match_columns(rows, LIST_COLUMNS)["ion"] is None else None, max_length, strict)
+    out, given = table[table.ion == ion].reset_index(drop=True), table.attrs["counts"]
     if not len(out): raise ValueError(f"{path}: no usable chain of ion {ion}; its rows are of {', '.join(sorted(table.ion.unique()))}")
-    out.attrs = table.attrs
-    return out
+    more = dict(sites_without_letter=given["sites_without_letter"], other_ions=len(table) - len(out))
+    return _attrs(out, table.attrs["rejected"], path, given["read"] - more["other_ions"], **more)
 
 # %% ../../nbs/binding/chains.ipynb #c031
 def ion_files(
@@ -297,17 +301,17 @@ def read_ions(
     tables = [read_chain_file(files[ion, part], ion, max_length, strict).assign(part=part) for ion in ions for part in parts]
     table = pd.concat(tables, ignore_index=True)
     rejected = Rejected(str(dir), [r for t in tables for r in t.attrs["rejected"]])
-    table.attrs.update(rejected=rejected, counts=_count(table, rejected))
-    return table
+    return _attrs(table, rejected, dir, sum(t.attrs["counts"]["read"] for t in tables))
 
 # %% ../../nbs/binding/chains.ipynb #c034
-def toy_chains() -> pd.DataFrame: # COLUMNS, family, decoys
+def toy_chains(
+    ions=IONS,      # those to read
+) -> pd.DataFrame:  # COLUMNS, family, decoys
     "Read the toy sites as a table of chains."
     table = read_toy("sites")
     labels = [labels_at(map(int, sites.split()), len(sequence)) for sequence, sites in zip(table["sequence"], table.sites)]
     table = table.assign(labels=labels, file="toy_sites.csv", record=np.arange(2, len(table) + 2))[[*COLUMNS, "family", "decoys"]]
-    table.attrs.update(rejected=Rejected("toy_sites.csv"), counts=_count(table, []))
-    return table
+    return _attrs(table[table.ion.isin(ions)].reset_index(drop=True), Rejected("toy_sites.csv"), "toy_sites.csv")
 
 # %% ../../nbs/binding/chains.ipynb #c039
 def near_chains(

@@ -94,12 +94,17 @@ def plain_names(
     return {f: [plain_name(n) for n in (names.split() if isinstance(names, str) else names)] for f, names in wanted.items()}
 
 def match_columns(
-    names: list,     # of the columns, as written
+    rows,            # Rows
     wanted: dict,    # {field: names of its column, the best first}
 ) -> dict:           # {field: position of its column, or None}
-    "Find the columns of several fields by their names."
-    plain = [plain_name(n) for n in names]
-    return {field: next((plain.index(n) for n in known if n in plain), None) for field, known in plain_names(wanted).items()}
+    "Find the columns of several fields by their names; ValueError if two have the name that is taken."
+    plain = [plain_name(n) for n in rows.names]
+    at = {field: next((plain.index(n) for n in known if n in plain), None) for field, known in plain_names(wanted).items()}
+    for field, place in at.items():
+        if place is None or plain.count(plain[place]) == 1: continue
+        same = ", ".join(n for n, p in zip(rows.names, plain) if p == plain[place])
+        raise ValueError(f"{rows.file}: {plain.count(plain[place])} columns could be {field}: {same}; remove one or rename it")
+    return at
 
 # %% ../../nbs/data/rows.ipynb #c039
 def _best_split(line, known):

@@ -17,14 +17,17 @@ from .rows import Rejected, read_cells
 TWO_SEQUENCES = "one id with different sequences"
 
 def _records(path, rejected):
-    "List (line, id as written, sequence) of a FASTA file, or of a list with two cells in a line."
+    "List (line, id as written, sequence) of a FASTA file, or of a list with two cells in a line; ValueError for nucleotides."
     if is_fasta(text := read_text(path)):
         columns, lines = parse_fasta(text, str(path))
-        return list(zip(lines.tolist(), columns["written"], columns["sequence"]))
-    rows = read_cells(path)
-    for line, row in rows:
-        if len(row) < 2: rejected.add(line, "sequence", row[0], "fewer than two cells")
-    return [(line, *row[:2]) for line, row in rows if len(row) > 1]
+        records = list(zip(lines.tolist(), columns["written"], columns["sequence"]))
+    else:
+        rows = read_cells(path)
+        for line, row in rows:
+            if len(row) < 2: rejected.add(line, "sequence", row[0], "fewer than two cells")
+        records = [(line, *row[:2]) for line, row in rows if len(row) > 1]
+    refuse_nucleotides([sequence for _, _, sequence in records], str(path))
+    return records
 
 def read_sequences(
     *paths,     # FASTA, or lines `id<tab>sequence`; gzipped or not; several files are read as one
@@ -32,7 +35,6 @@ def read_sequences(
     "Read sequences by id; ValueError for nucleotides."
     rejected, records = Rejected(", ".join(map(str, paths))), []
     for path in paths: records += _records(path, rejected)
-    refuse_nucleotides([sequence for _, _, sequence in records], rejected.file)
     clean = [check_sequence(sequence)[0] for _, _, sequence in records]
     known, several = index_by_id([name for _, name, _ in records], clean)
     for line, name, _ in records:

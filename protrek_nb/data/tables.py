@@ -356,7 +356,8 @@ def summary(
 ) -> str:              # one line
     "Say in one line what was read, kept and set aside."
     c = df.attrs["counts"]
-    more = "; ".join(f"{n} x {reason}" for reason, n in c.get("reasons", {}).items())
+    reasons = Counter(c["reasons"] if "reasons" in c else [r["reason"] for r in df.attrs["rejected"]])
+    more = "; ".join(f"{n} x {reason}" for reason, n in reasons.most_common(10)) + "; ..." * (len(reasons) > 10)
     return (f"{Path(c['file']).name}: {c['read']:,} rows read, {c['kept']:,} proteins kept, {c['rejected']:,} rows set aside"
             f"{f' ({more})' if more else ''}, {c.get('duplicates', 0):,} duplicates, {c.get('merged', 0):,} merged"
             + "".join(f"; {field} from {said}" for field, said in c.get("chosen", {}).items()))

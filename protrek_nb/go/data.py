@@ -18,6 +18,7 @@ import pandas as pd
 from ..splits.certificate import certify
 from ..data.checks import check_sequence
 from ..data.fasta import plain_id
+from ..data.rows import Rejected
 from ..data.tables import read_proteins
 from ..core import find_path, project_path, shared_data
 from ..metrics.cafa import text_vectors
@@ -68,8 +69,10 @@ def _readable_proteins(annotations, file): # those whose sequences can be read, 
         annotations = replace(annotations, sequences=[known.get(plain_id(protein), "") for protein in annotations.proteins])
     checked = [check_sequence(s)[:2] for s in annotations.sequences]
     kept = [i for i, (_, reason) in enumerate(checked) if not reason]
-    gone = [dict(file="", line=0, value=annotations.proteins[i], reason=reason) for i, (_, reason) in enumerate(checked) if reason]
-    counts = dict(annotations.counts, proteins=len(kept), rejected=[*annotations.counts.get("rejected", []), *gone])
+    rejected = Rejected(Path(file).name, annotations.counts.get("rejected", []))
+    for protein, (_, reason) in zip(annotations.proteins, checked):
+        if reason: rejected.add(0, "sequence", protein, reason) # the protein, on whatever lines it is
+    counts = dict(annotations.counts, proteins=len(kept), rejected=rejected)
     proteins, rows = ([column[i] for i in kept] for column in (annotations.proteins, annotations.rows))
     return replace(annotations, proteins=proteins, rows=rows, sequences=[checked[i][0] for i in kept], counts=counts)
 
@@ -119,8 +122,9 @@ class GoData:
     proteins: object = None  # their residues, once they are looked up
 
     @property
-    def attrs(self): # rejected: annotations and proteins that could not be used
-        return dict(rejected=[dict(r, row=r["line"], column="") for r in self.annotations.counts.get("rejected", ())])
+    def attrs(self): # rejected: annotations and proteins that could not be used; counts: of rows read, proteins kept, what was set aside
+        rejected, read = (self.annotations.counts[name] for name in ("rejected", "read"))
+        return dict(rejected=rejected, counts=dict(file=rejected.file, read=read, kept=len(self.annotations), rejected=len(rejected)))
 
     def at(self, split): "List the places of a split's proteins."; return np.flatnonzero(self.table["split"] == split)
     def ids(self, split): return self.table.protein_id[self.at(split)].tolist()

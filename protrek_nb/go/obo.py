@@ -61,6 +61,8 @@ def read_stanzas(
         elif kind != "Term": continue
         elif tag == "id" and tag in stanza:
             raise ValueError(f"{path}, line {number}: a second `id:` ({value}) in the stanza of {stanza[tag]}; is a line [Term] missing?")
+        elif tag == "relationship" and len(value.split()) < 2:
+            raise ValueError(f"{path}, line {number}: a relationship without a term: {value!r}; write `relationship: part_of GO:0000001`")
         elif tag in _SINGLE: stanza[tag] = value.lower() if tag == "is_obsolete" else value if tag == "def" else _unescape(value)
         else: stanza.setdefault(tag, []).append(_unescape(value))
     if not terms: raise ValueError(f"{path} holds no [Term] stanza: an OBO file is needed (OWL and OBO-XML are not read)")
@@ -119,9 +121,7 @@ def read_edges(
     edges, missing, left_out = [], Counter(), Counter()
     for child, stanza in live.items():
         pairs = [("is_a", p) for p in stanza.get("is_a", ())] + [tuple(r.split()[:2]) for r in stanza.get("relationship", ())]
-        for pair in dict.fromkeys(pairs):
-            if len(pair) != 2: raise ValueError(f"{child} has a relationship line without a term: {' '.join(pair)!r}")
-            relation, parent = pair
+        for relation, parent in dict.fromkeys(pairs):
             if relation not in relations: left_out[relation] += 1
             elif target := resolve(parent): edges.append((child, relation, target))
             else: missing[parent] += 1

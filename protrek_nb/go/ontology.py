@@ -18,7 +18,7 @@ from ..core import patch_to
 from ..data.checks import refuse_nucleotides
 from ..data.fasta import ids_of_several, plain_id
 from ..data.files import decode, read_bytes
-from ..data.rows import match_columns, parse_text, plain_name, plain_names, split_line
+from ..data.rows import Rejected, match_columns, parse_text, plain_name, plain_names, split_line
 from ..data.sequences import TWO_SEQUENCES
 from .obo import definition_of, follow, read_edges, read_stanzas, sort_stanzas, topological_order
 
@@ -215,7 +215,7 @@ class Annotations:
     rows: list       # for each protein a sorted array of rows, as given (not closed)
     sequences: list | None = None  # where the file has them
     unknown: Counter = field(default_factory=Counter) # ids that the ontology does not know, with their number
-    counts: dict = field(default_factory=dict)        # how many of what, and `rejected`: list of dicts with the reason
+    counts: dict = field(default_factory=dict)        # how many of what, and `rejected`: what was set aside, a `Rejected`
 
     def __len__(self): return len(self.proteins)
 
@@ -247,7 +247,8 @@ def _read_gaf(lines):
 
 def _read_columns(rows):
     "Give the same of a table with one row for each protein, or for each annotation, and its terms in one or more columns."
-    at, known = match_columns(rows.names, _columns), set(plain_names(_columns)["terms"])
+    at = match_columns(rows, {field: names for field, names in _columns.items() if field != "terms"})
+    known = set(plain_names(_columns)["terms"])
     of = {field: None if place is None else rows.columns[place] for field, place in at.items()}
     terms = [cells for cells, name in zip(rows.columns, rows.names) if plain_name(name) in known]
     if of["protein"] is None or not terms:
@@ -274,13 +275,15 @@ def _annotation_lines(path):
 def _positive_rows(path, counts, reject):
     "List (line, protein, ids, sequence) of what is said to be true; the rest is counted or set aside."
     rows, bad = _annotation_lines(path)
-    for line, _, value, reason in bad: reject(line, value, reason)
+    for row in bad: reject(*row)
+    counts["read"] += len(bad)
     for line, protein, given, sequence, qualifier, evidence in rows:
+        counts["read"] += 1
         ids = given if isinstance(given, list) else _ids_in(_denied.sub("NOT", given))
         counts["negated"] += len(_denied.findall(given)) if isinstance(given, str) else 0
         if _negated(qualifier): counts["negated"] += 1
         elif evidence.strip() == "ND": counts["no_data"] += 1
-        elif not (protein := plain_id(protein)): reject(line, "; ".join(ids), "no protein id, or a row that is too short")
+        elif not (protein := plain_id(protein)): reject(line, "protein", "; ".join(ids), "no protein id, or a row that is too short")
         else: yield line, protein, ids, sequence.strip()
 
 def read_annotations(
@@ -288,14 +291,13 @@ def read_annotations(
     ontology:Ontology, # decides which terms are known
 ) -> Annotations:      # proteins in the order of their first line
     "Read annotations; unknown terms are counted, proteins without a known term are listed."
-    counts, unknown, ids_of, line_of, rows, rejected = Counter(), Counter(), {}, {}, {}, []
-    reject = lambda line, value, reason: rejected.append(dict(file=Path(path).name, line=line, value=value, reason=reason))
-    given = list(_positive_rows(path, counts, reject))
+    counts, unknown, ids_of, line_of, rows, rejected = Counter(), Counter(), {}, {}, {}, Rejected(Path(path).name)
+    given = list(_positive_rows(path, counts, rejected.add))
     refuse_nucleotides([sequence for *_, sequence in given], str(path))
     several = ids_of_several([row[1] for row in given], [row[3] for row in given])
     sequence_of = {protein: sequence for _, protein, _, sequence in given if sequence}
     for line, protein, ids, _ in given:
-        if protein in several: reject(line, protein, TWO_SEQUENCES)
+        if protein in several: rejected.add(line, "sequence", protein, TWO_SEQUENCES)
         else:
             ids_of.setdefault(protein, {}).update(dict.fromkeys(ids))
             line_of.setdefault(protein, line)
@@ -303,7 +305,7 @@ def read_annotations(
         known, missing = ontology.rows(ids)
         unknown += missing
         if len(known): rows[protein] = np.sort(known)
-        else: reject(line_of[protein], protein, "only unknown terms" if ids else "no terms")
+        else: rejected.add(line_of[protein], "terms", protein, "only unknown terms" if ids else "no terms")
     counts = dict(proteins=len(rows), annotations=sum(map(len, rows.values())),
                   redirected=sum(g in ontology.redirect for ids in ids_of.values() for g in ids),
                   unknown_terms=len(unknown), unknown_annotations=unknown.total(), **counts, rejected=rejected)

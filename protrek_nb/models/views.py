@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from ..data.checks import refuse_nucleotides
 from ..data.fasta import parse_fasta
 from ..data.files import read_text
 
@@ -207,12 +208,13 @@ def read_a3m(
     path,   # A3M file, .gz or not
     query,  # the chain's sequence
 ) -> Msa:   # homologues without the query and without copies of it
-    "Read an alignment; ValueError when its query is not the chain or a record does not fit its columns."
+    "Read an alignment; ValueError for nucleotides, when its query is not the chain, or when a record does not fit its columns."
     columns, lines = parse_fasta(read_text(path), str(path))
     given = list(zip(lines.tolist(), columns["written"], ("".join(row.split()) for row in columns["sequence"])))
     records = [record for record in given if not _annotation.match(record[1])]
     left_out, kept = Counter({"annotation, no sequence": len(given) - len(records)}), {}
     if not records: raise ValueError(f"{path} holds no sequence; an A3M file with the query as its first record is needed")
+    refuse_nucleotides([row for _, _, row in records], str(path))
     held = _query_columns(path, records[0][2].removesuffix("*"), query)
     for number, (line, name, row) in enumerate(records, 1):
         if odd := re.search(r"[^A-Za-z.-]", row := row.removesuffix("*")):

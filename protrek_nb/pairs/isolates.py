@@ -42,7 +42,7 @@ def _of_proteins(isolates, cells):
 
 def _protein_rows(rows):
     "List (row, isolate, segment, sequence, metadata) of a table in either form, the names of the metadata, and those of columns left out."
-    matched, columns, names = match_columns(rows.names, ISOLATE_COLUMNS), rows.columns, rows.names
+    matched, columns, names = match_columns(rows, ISOLATE_COLUMNS), rows.columns, rows.names
     at, long = matched["isolate_id"], matched["segment"] is not None and matched["sequence"] is not None
     if at is None: raise ValueError(f"{rows.file}: no column for the isolate. Columns found: {', '.join(names)}. "
                                     f"Known names: {ISOLATE_COLUMNS['isolate_id'].replace(' ', ', ')}")
@@ -52,7 +52,8 @@ def _protein_rows(rows):
         raise ValueError(f"{rows.file}: give columns `segment` and `sequence`, or a column of proteins for each of at least two segments. "
                          f"Columns found: {', '.join(names)}")
     others = [p for p in range(len(names)) if p not in ({*matched.values()} if long else {at, *wide})]
-    meta = [p for p in others if names[p] not in TAKEN and not (long and _of_proteins(columns[at], columns[p]))]
+    first = [p for p in others if names[p] not in TAKEN and names.index(names[p]) == p]
+    meta = [p for p in first if not (long and _of_proteins(columns[at], columns[p]))]
     facts = list(zip(*(columns[p] for p in meta))) if meta else [()] * len(rows.row)
     parts = [(columns[matched["segment"]], matched["sequence"])] if long else [([names[p]] * len(rows.row), p) for p in wide]
     listed = [(int(n), columns[at][i], segments[i], columns[p][i], facts[i]) for i, n in enumerate(rows.row) for segments, p in parts]
@@ -286,9 +287,10 @@ def ready_pairs(
     for one in (f for f in pairs.values() if len(f["labels"]) == 2):
         for line in one["lines"]: rejected.add(line, "label", " ".join(k[2] for k in one["key"]), "the same pair with both labels")
     if not kept: raise ValueError(f"{file}: no usable pair; the first reasons: {[r['reason'] for r in rejected[:3]]}")
-    out = pd.DataFrame([dict({f"{side}_{k}": v for side, s in zip("ab", f["key"]) for k, v in zip(("id", "seq", "protein"), s)},
-                             label=min(f["labels"]), copies=len(f["lines"])) for f in kept])
-    out = out.assign(**dict.fromkeys(("a_isolate", "b_isolate", "a_segment", "b_segment"), ""))[_ready_columns]
+    sides = zip(*((*a, *b) for a, b in (f["key"] for f in kept)))
+    columns = dict(zip("a_id a_seq a_protein b_id b_seq b_protein".split(), sides), label=[min(f["labels"]) for f in kept],
+                   copies=[len(f["lines"]) for f in kept], **dict.fromkeys(("a_isolate", "b_isolate", "a_segment", "b_segment"), ""))
+    out = pd.DataFrame({name: columns[name] for name in _ready_columns})
     reasons = Counter("unknown id" if r["reason"].startswith("no sequence for") else r["reason"] for r in rejected)
     counts = dict(positives=int(out.label.sum()), negatives=int((out.label == 0).sum()), repeated=int((out.copies - 1).sum()))
     out.attrs = dict(rejected=rejected, counts=dict(**counts, rejected=dict(reasons)))
@@ -337,8 +339,9 @@ def read_pairs(
         out = positive_pairs(check_isolates(isolates), once=False)[0].drop(columns=["label", "copies"])
         out.attrs = isolates.attrs
         return out
+    match_columns(rows, {side: side for side in sides}) # each is there once
     refuse_nucleotides([*rows.column("a_seq"), *rows.column("b_seq")], rows.file)
-    table, rejected, kept = pd.DataFrame(dict(zip(rows.names, rows.columns))), Rejected(rows.file), []
+    table, rejected, kept = pd.DataFrame({name: rows.column(name) for name in rows.names}), Rejected(rows.file), []
     for bad in rows.bad: rejected.add(*bad)
     for k, (number, *raw) in enumerate(zip(rows.row, table.a_seq, table.b_seq)):
         clean = [check_sequence(s) for s in raw]

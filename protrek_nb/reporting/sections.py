@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Words', 'Table', 'Picture', 'Section', 'MAIN', 'BARS', 'FILES', 'absent', 'main_table', 'interval_words',
            'finding_title', 'accuracy_picture', 'common_words', 'lacking_words', 'split_sizes', 'split_section',
-           'kept_epoch', 'history_section', 'made_section', 'mining_blocks']
+           'kept_epoch', 'history_section', 'made_section', 'mining_of', 'mining_blocks', 'same_text_section']
 
 # %% ../../nbs/reporting/sections.ipynb #c003
 from collections import namedtuple
@@ -185,9 +185,25 @@ def made_section(findings: Findings) -> Section:
     files = Table("files", pd.DataFrame(listed), f"The run folder {first.name}.")
     return Section("How it was made", [words, Table("parameters", table, "Parameters, data, software."), files, *mining_blocks(first)])
 
+def mining_of(run) -> MiningReport:  # None where the run kept none
+    "Read what became of every pair in mining."
+    return MiningReport(**read_json(path)) if (path := run.path / "mining.json").exists() else None
+
 def mining_blocks(run):
     "Tabulate what became of every pair in mining, where the run kept it."
-    path = run.path / "mining.json"
-    if not path.exists(): return []
-    frame = MiningReport(**read_json(path)).to_frame().set_axis(["what became of it", "rule", "pairs", "share"], axis=1)
+    if not (mined := mining_of(run)): return []
+    frame = mined.to_frame().set_axis(["what became of it", "rule", "pairs", "share"], axis=1)
     return [Table("mining", frame.astype(str), f"Pairs of proteins that mining of {run.name} looked at.")]
+
+# %% ../../nbs/reporting/sections.ipynb #s102
+def same_text_section(findings: Findings) -> list:  # one `Section`, or none
+    "Show the pairs that no text tells apart."
+    mined = {run.name: report for run in findings.runs if (report := mining_of(run)) and report.dropped.get("mute")}
+    if not mined: return []
+    share = lambda report: percent(report.dropped["mute"] / (report.dropped["mute"] + report.kept))
+    rows = [{"run": name, "pairs with the same text": f"{report.dropped['mute']:,}", "twin pairs": f"{report.kept:,}",
+             "share with the same text": share(report)} for name, report in mined.items()]
+    words = Words("These pairs of proteins of one family have different labels and the same text, so no reader of the text can tell them "
+                  "apart. They are no twin pairs: training does not use them, and no accuracy counts them. Only better texts help.")
+    table = Table("same_text", pd.DataFrame(rows), "Pairs that were left out, and twin pairs that were kept.")
+    return [Section("Pairs with the same text", [words, table])]

@@ -13,9 +13,9 @@ import pandas as pd
 from ..metrics.intervals import bootstrap_interval, interval_cells, with_interval
 from .findings import Findings, answer_words
 from .folders import METRICS, SYSTEMS, FinishedRun
-from protrek_nb.reporting.sections import (
+from .sections import (
     Section, Table, Words, absent, accuracy_picture, common_words, history_section, interval_words, lacking_words, made_section, main_table,
-    split_section)
+    same_text_section, split_section)
 from .twins import (
     control_section, cost_section, decision_section, example_section, found_section, map_section, retrieval_section, score_section)
 
@@ -87,8 +87,8 @@ def site_sections(findings: Findings) -> list:  # `Section`s of runs on metal si
 
 # %% ../../nbs/reporting/systems.ipynb #c020
 SECTIONS = dict(
-    twins=(found_section, cost_section, example_section, decision_section, score_section, retrieval_section, control_section,
-           split_section, map_section, history_section, made_section),
+    twins=(found_section, cost_section, example_section, decision_section, score_section, retrieval_section, same_text_section,
+           control_section, split_section, map_section, history_section, made_section),
     **{system: (answer_section, own, split_section, history_section, made_section)  # what only one system has comes after the answer
        for system, own in dict(go=term_sections, pairs=pair_sections, binding=site_sections).items()})
 

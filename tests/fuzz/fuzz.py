@@ -7,7 +7,7 @@ import argparse
 import gzip
 import hashlib
 import os
-import subprocess
+import shutil
 import sys
 import tempfile
 import time
@@ -21,9 +21,6 @@ import conftest  # noqa: F401  one thread, no network, no GPU
 
 import pandas as pd
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
-
-from protrek_nb.core import read_json
-from protrek_nb.damage import SUMS, read_sums
 
 CORPUS, LIMIT = HERE / "corpus", 1.0  # seconds that a file may take
 FOLDER = Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
@@ -48,7 +45,11 @@ def _beside(path, name, text):
     return path.parent / name
 
 
-def _sums(path): "Read a file as the sums of its folder."; os.replace(path, path.parent / SUMS); return read_sums(path.parent)
+def _sums(path):
+    "Read a file as the sums of its folder."
+    from protrek_nb.damage import SUMS, read_sums
+    os.replace(path, path.parent / SUMS)
+    return read_sums(path.parent)
 
 
 OBO = """format-version: 1.2
@@ -81,6 +82,7 @@ TABLE = f"protein_id,sequence,text,family\nP1,{PROTEIN},eats sugar,F\nP2,{PROTEI
 def readers():
     "Every public reader of files from outside: name -> (function of a path, suffix, files that it reads)."
     from protrek_nb.binding import chains
+    from protrek_nb.core import read_json
     from protrek_nb.data.sources import read_lactamases
     from protrek_nb.data.tables import read_proteins, read_texts
     from protrek_nb.go.ontology import Ontology, read_annotations
@@ -116,7 +118,11 @@ def readers():
         sums=(_sums, ".txt", [f"{'0' * 64}  a.txt\n"]))
 
 
-class Bad(AssertionError): "A file that a reader neither reads nor refuses as it should."
+class Bad(AssertionError):
+    "A file that a reader neither reads nor refuses as it should."
+    @property
+    def kind(self): # two of one kind are raised in one place
+        return "slow" if self.__cause__ is None else "{0.filename}:{0.lineno}".format(traceback.extract_tb(self.__cause__.__traceback__)[-1])
 
 
 def judge(reader, suffix, content, name="given"):
@@ -165,9 +171,8 @@ def changed(draw, files):
     return content
 
 
-def with_hypothesis(name, seconds):
+def with_hypothesis(name, seconds, reader, suffix, files):
     "Try files until the time is over: (tries, those that failed)."
-    reader, suffix, files = readers()[name]
     end, tries, bad, seed = time.monotonic() + seconds, 0, {}, 0
     while time.monotonic() < end:
         @settings(max_examples=200, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
@@ -178,8 +183,7 @@ def with_hypothesis(name, seconds):
             tries += 1
             try: judge(reader, suffix, content)
             except Bad as problem:
-                kind = str(problem)[:60]
-                if len(content) < len(bad.get(kind, (content + b"x", ""))[0]): bad[kind] = (content, str(problem))
+                if len(content) < len(bad.get(problem.kind, (content + b"x", ""))[0]): bad[problem.kind] = (content, str(problem))
         attempt()
         seed += 1
     for content, problem in bad.values(): keep(name, content, problem)
@@ -188,48 +192,63 @@ def with_hypothesis(name, seconds):
 
 # ---------------------------------------------------------------- atheris: bytes that reach new lines
 
-def with_atheris(name, seconds):
-    "Be a process of libFuzzer; it never returns. What fails goes to the corpus, and the search goes on."
+READ_BY = "protrek_nb.core protrek_nb.damage protrek_nb.data protrek_nb.binding.chains protrek_nb.go.obo protrek_nb.go.ontology protrek_nb.models.views protrek_nb.pairs.isolates protrek_nb.twins.groups"
+
+
+def instrumented():
+    "`readers`, whose lines of code atheris sees: nothing of the library may have been imported before; None without atheris."
+    try: import atheris
+    except ImportError: return None
+    with atheris.instrument_imports(include=READ_BY.split()): return readers()
+
+
+def fuzz(name, seconds, reader, suffix, files, folder):
+    "Be libFuzzer, and never return: what fails goes to the corpus, and the search goes on; a file that never ends stops it, and is left in `folder`."
     import atheris
-    with atheris.instrument_imports(include=["protrek_nb.data", "protrek_nb.go.obo", "protrek_nb.go.ontology", "protrek_nb.binding.chains", "protrek_nb.pairs.isolates", "protrek_nb.models.views"]):
-        reader, suffix, files = readers()[name]
-    (seeds := FOLDER / "seeds").mkdir()
-    for k, content in enumerate([f.encode() for f in files] + [p.read_bytes() for p in sorted((CORPUS / name).glob("*"))]): (seeds / str(k)).write_bytes(content)
+    os.dup2(os.open(folder / "log", os.O_WRONLY | os.O_CREAT), 2)
+    for k, content in enumerate([f.encode() for f in files] + [p.read_bytes() for p in sorted((CORPUS / name).glob("*"))]): (folder / "seeds" / str(k)).write_bytes(content)
+    words = [piece.encode(errors="replace") for piece in ODD if len(piece) < 60]
+    (folder / "words").write_text("".join('"' + "".join(f"\\x{byte:02x}" for byte in word) + '"\n' for word in words))
     seen = set()
     def attempt(content):
         try: judge(reader, suffix, content)
         except Bad as problem:
-            if (kind := str(problem)[:60]) in seen: return
-            seen.add(kind)
-            keep(name, content, str(problem))
-    atheris.Setup([sys.argv[0], str(seeds), f"-max_total_time={max(1, int(seconds))}", "-max_len=4096", "-rss_limit_mb=4096", "-print_final_stats=1"], attempt)
+            if problem.kind in seen: return
+            seen.add(problem.kind)
+            (folder / f"bad-{len(seen)}").write_bytes(content)
+            (folder / f"why-{len(seen)}").write_text(str(problem))
+    atheris.Setup(["fuzz", str(folder / "seeds"), f"-max_total_time={max(1, int(seconds))}", "-max_len=4096", "-rss_limit_mb=8192", "-timeout=20", "-print_final_stats=1", f"-dict={folder}/words", f"-artifact_prefix={folder}/bad-"], attempt)
     atheris.Fuzz()
 
 
-def beside(name, seconds):
-    "Start a process of libFuzzer, and count its tries."
-    done = subprocess.run([sys.executable, __file__, "--only", name, "--seconds", str(seconds)], capture_output=True, text=True, timeout=seconds + 300)
-    counted = [line for line in done.stderr.splitlines() if "stat::number_of_executed_units" in line]
-    for line in (found := [line for line in done.stdout.splitlines() if line.startswith(f"{name}: ")]): print(line, flush=True)
-    if not counted: print(f"{name}: atheris ended early\n{done.stderr[-600:]}", flush=True)
-    return int(counted[-1].split()[-1]) if counted else 0, len(found) + (not counted)
+def with_atheris(name, seconds, *of_reader):
+    "Search in a process of its own: (tries, those that failed)."
+    folder = Path(tempfile.mkdtemp(dir=FOLDER))
+    (folder / "seeds").mkdir()
+    if not (child := os.fork()): fuzz(name, seconds, *of_reader, folder)
+    os.waitpid(child, 0)
+    log, bad = (folder / "log").read_text(errors="replace"), sorted(folder.glob("bad-*"))
+    for path in bad: keep(name, path.read_bytes(), why.read_text() if (why := path.with_name(path.name.replace("bad", "why"))).exists() else f"libFuzzer stopped: {path.name}")
+    counted = [line.split()[-1] for line in log.splitlines() if "stat::number_of_executed_units" in line]
+    if not counted: print(f"{name}: atheris ended early\n{log[-600:]}", flush=True)
+    shutil.rmtree(folder)
+    return int(counted[-1]) if counted else 0, len(bad) or (not counted)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=300, help="for all readers together")
-    parser.add_argument("--readers", default=",".join(readers()))
-    parser.add_argument("--only", help="one reader, with atheris, in this process")
+    parser.add_argument("--readers", help="names with commas between them; all where nothing is said")
     parser.add_argument("--out", help="table that gets a row for each reader")
     asked = parser.parse_args()
-    if asked.only: with_atheris(asked.only, asked.seconds)
-    try: import atheris; both = True  # noqa: E702
-    except ImportError: both = False; print("atheris is not installed: hypothesis alone")  # noqa: E702
-    names, rows = asked.readers.split(","), []
+    seen = instrumented()
+    if not seen: print("atheris is not installed: hypothesis alone")
+    of, rows = seen or readers(), []
+    names = asked.readers.split(",") if asked.readers else list(of)
     for name in names:
-        share = asked.seconds / len(names) / (1 + both)
-        tries, bad = with_hypothesis(name, share)
-        more, worse = beside(name, share) if both else (0, 0)
+        share = asked.seconds / len(names)
+        tries, bad = with_hypothesis(name, share * (.2 if seen else 1), *of[name])
+        more, worse = with_atheris(name, share * .8, *of[name]) if seen else (0, 0)
         rows.append(dict(reader=name, hypothesis=tries, atheris=more, failed=bad + worse))
         print(rows[-1], flush=True)
         if asked.out: pd.DataFrame(rows).to_csv(asked.out, index=False)
