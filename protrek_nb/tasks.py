@@ -372,7 +372,7 @@ def fetch(
 # %% ../nbs/tasks.ipynb #t026
 TOOLS = dict(foldseek="conda install -c bioconda foldseek (3Di strings of structures)",
              mmseqs="conda install -c bioconda mmseqs2 (clusters of large tables)")
-EXTRAS = dict(papermill="pip install 'protrek_nb[dev]'")
+EXTRAS = dict(papermill="pip install 'protrek_nb[dev]'", matplotlib="pip install 'protrek_nb[report]'")
 
 def doctor():
     "Say which versions and which device there are, and by which command what is missing comes."
