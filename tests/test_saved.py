@@ -5,12 +5,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from typer.testing import CliRunner
+
 import helpers
+from conftest import ROOT
 from protrek_nb import binding, go, pairs
+from protrek_nb.__main__ import app
 from protrek_nb.binding.chains import toy_chains
 from protrek_nb.core import RunDir, read_json
+from protrek_nb.data.tables import read_proteins, read_questions
 from protrek_nb.go.system import score_proteins
 from protrek_nb.model import ProTrek
+from protrek_nb.pairs.isolates import read_pairs
 from protrek_nb.saved import Predictor, load
 from protrek_nb.toy.isolates import load_isolates
 from protrek_nb.toy.terms import load_terms, toy_obo_path
@@ -82,6 +88,25 @@ def test_what_is_loaded_is_what_was_measured(trained, tmp_path):
     pd.testing.assert_series_equal(load(copy).predict(table)[column], predicted)
     if system == "twins": assert ProTrek.from_pretrained(copy).get_text_repr(["a toxin"]).shape == (1, found.model.config.repr_dim)
     assert found.thresholds or system == "go"
+
+
+def test_the_command_predicts_what_the_notebook_does(trained, tmp_path):
+    "`protrek-nb predict` gives what `load(...).predict(...)` gives, bit for bit, with ids; `score` the same where it scores; another model is refused."
+    system, run_dir, table, column, _ = trained
+    table = table.rename(columns=dict(chain_id="protein_id")).drop_duplicates()
+    table.to_csv(tmp_path / "in.csv", index=False)
+    word = dict(binding="sites").get(system, system)
+    for words in (["predict", word], ["score"])[:2 if system in ("twins", "pairs") else 1]:
+        out = tmp_path / f"{words[0]}.parquet"
+        done = CliRunner().invoke(app, [*words, str(run_dir.path), str(tmp_path / "in.csv"), "--out", str(out)])
+        assert done.exit_code == 0, done.output
+        asked = (read_questions if system == "twins" else read_pairs if system == "pairs" else lambda p: read_proteins(p, empty_text="keep"))(tmp_path / "in.csv")
+        made, wanted = pd.read_parquet(out), load(run_dir.path).predict(asked)
+        assert len(made) and (made[column].to_numpy() == wanted[column].to_numpy()).all() and any(c.endswith("_id") for c in made)
+        if system == "twins": assert made.probability.between(0, 1).all() and made.calibrated_on.str.contains("validation").all()
+    other = "go" if system == "binding" else "sites"
+    done = CliRunner().invoke(app, ["predict", other, str(run_dir.path), str(tmp_path / "in.csv" if system != "pairs" else ROOT / "data" / "toy_proteins.csv")])
+    assert done.exit_code == 2 and "is needed" in done.stderr, done.output
 
 
 def test_the_folder_has_a_card_that_others_may_read(trained):
