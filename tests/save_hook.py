@@ -1,5 +1,8 @@
 """What happens when a page is saved in JupyterLab: it is cleaned, as `nbdev_clean` does it, and where the public tables are absent the results with real data stay as they were stored."""
+from pathlib import Path
+
 from nbdev.clean import clean_jupyter
+from nbformat import reads
 
 
 def said(cell): return "".join("".join(output.get("text", "")) for output in cell.get("outputs", []))
@@ -15,6 +18,6 @@ def keep_real(cells, stored):
 
 def on_save(model, path, contents_manager, **more):
     "Be the `pre_save_hook` of a contents manager."
-    if model["type"] == "notebook" and contents_manager.file_exists(path):
-        keep_real(model["content"]["cells"], contents_manager.get(path)["content"]["cells"])
-    clean_jupyter(path=path, model=model, contents_manager=contents_manager, **more)
+    file = Path(contents_manager.root_dir, path.lstrip("/"))
+    if model["type"] == "notebook" and file.exists(): keep_real(model["content"]["cells"], reads(file.read_text(encoding="utf-8"), 4).cells)
+    clean_jupyter(path=str(file), model=model, contents_manager=contents_manager, **more)

@@ -23,6 +23,7 @@ def lab(tmp_path):
     pytest.importorskip("playwright", reason="playwright is not installed: pip install playwright")
     if CHROMIUM is None: pytest.skip("no chromium on this machine: apt-get install chromium")
     for folder in ("nbs", "config"): (tmp_path / folder).mkdir()
+    (tmp_path / "data").symlink_to(ROOT / "data")
     (tmp_path / "config" / "jupyter_server_config.py").write_text(  # as `make env` does it
         f"import sys\nsys.path.append({str(ROOT / 'tests')!r})\nfrom save_hook import on_save\nc.ContentsManager.pre_save_hook = on_save\n")
     for name in ("settings.ini", f"nbs/{PAGE}"): shutil.copy(ROOT / name, tmp_path / name)
@@ -90,7 +91,7 @@ def test_a_page_runs_in_jupyterlab(lab):
         wait(page, saved, 120, "all cells")
         browser.close()
     stored, now = (json.loads(path.read_text(encoding="utf-8")) for path in (ROOT / "nbs" / PAGE, copy))
-    assert [o["evalue"] for cell in code_cells(copy) for o in cell["outputs"] if o["output_type"] == "error"] == []
+    assert [(cell["id"], o["ename"], o["evalue"]) for cell in code_cells(copy) for o in cell["outputs"] if o["output_type"] == "error"] == []
     assert {cell["execution_count"] for cell in code_cells(copy)} == {None}
     without = [[{name: value for name, value in cell.items() if name != "outputs"} for cell in notebook["cells"]] for notebook in (stored, now)]
     assert without[0] == without[1] and stored["metadata"] == now["metadata"]
