@@ -163,12 +163,12 @@ def judge_residues(
     long:pd.DataFrame, # ion, label, component, probability, threshold, and columns of MODELS for rivals
     question:str,      # "out of fold" or "test"
     seed:int,          # of the bootstrap
-) -> pd.DataFrame:     # question, ion, model, metric, value, low, high, random, residues, sites; model is one of MODELS, or "difference"
-                       # (to the window) or "difference to" another rival, drawn on the same clusters
+) -> pd.DataFrame:     # question, ion, model, metric, value, low, high, random, residues, sites, clusters; model is one of MODELS, or
+                       # "difference" (to the window) or "difference to" another rival, drawn on the same clusters
     "Measure all models on some residues, and what the first has over each other."
     out = []
     for ion, part in long.groupby("ion"):
-        counted = dict(question=question, ion=ion, residues=len(part), sites=int(part.label.sum()))
+        counted = dict(question=question, ion=ion, residues=len(part), sites=int(part.label.sum()), clusters=part.component.nunique())
         models = {column: model for column, model in MODELS.items() if column in part}
         drawn = {column: area_replicates(part.label, part[column], part.component, 200, seed) for column in models}
         for column, model in models.items():

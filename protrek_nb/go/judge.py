@@ -85,12 +85,13 @@ def measure_question(
     question:str,       # one of `questions`
     score_NT,           # (N, T) scores of its proteins and terms, any scale
     replicates:int=200, # of the bootstrap
-) -> pd.DataFrame:      # question, metric, value, low, high, proteins, terms
+) -> pd.DataFrame:      # question, metric, value, low, high, proteins, terms, clusters (components of the proteins)
     "Score one question, with intervals."
     at, rows = questions(prepared)[question]
-    truth_NT = prepared.truth(at, rows)
-    measured = function_intervals(truth_NT, score_NT, prepared.accretion[rows], prepared.table.component.to_numpy()[at], replicates)
-    counted = dict(proteins=int(truth_NT.any(1).sum()), terms=int(truth_NT.any(0).sum()))
+    truth_NT, components = prepared.truth(at, rows), prepared.table.component.to_numpy()[at]
+    measured = function_intervals(truth_NT, score_NT, prepared.accretion[rows], components, replicates)
+    kept = truth_NT.any(1)
+    counted = dict(proteins=int(kept.sum()), terms=int(truth_NT.any(0).sum()), clusters=len(set(components[kept])))
     return pd.DataFrame([dict(question=question, metric=metric, **interval._asdict(), **counted) for metric, interval in measured.items()])
 
 # %% ../../nbs/go/judge.ipynb #c019

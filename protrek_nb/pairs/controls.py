@@ -233,7 +233,7 @@ def judge_scores(
     scores:pd.DataFrame,  # one column for each model or control, rows as in `pairs`
     split:str="test",     # rows to judge
     replicates:int=200,   # of the bootstrap
-) -> pd.DataFrame:        # one row for each model and metric (auc, f1, accuracy): model, metric, value, low, high, threshold, n
+) -> pd.DataFrame:        # one row for each model and metric (auc, f1, accuracy): model, metric, value, low, high, threshold, n, clusters
     "Judge scores on a split, without an interval where it holds few components; ValueError where a score is missing or a class is."
     check_split(pairs)
     if len(scores) != len(pairs):
@@ -243,13 +243,15 @@ def judge_scores(
     y_N, cluster, rows = pairs.label.to_numpy()[at], pairs.component.to_numpy()[at] if "component" in pairs else None, []
     few, draw_nN = cluster is not None and len(set(cluster)) < FEW_CLUSTERS, draw_pairs(pairs[at], replicates) if cluster is None else None
     if few: replicates = 1  # their interval is not shown
+    n_clusters = np.nan if cluster is None else len(set(cluster))
     for model in scores:
         score_N = scores[model].to_numpy()
         limits = {m: best_threshold(pairs.label[valid], score_N[valid], m) if pairs.label[valid].any() else 0.5 for m in ("f1", "accuracy")}
         if cluster is None: intervals = _over_proteins(y_N, score_N[at], limits, draw_nN)
         else: intervals = _over_components(y_N, score_N[at], limits, cluster, replicates)
         if few: intervals = {metric: Interval(interval.value, np.nan, np.nan) for metric, interval in intervals.items()}
-        rows += [dict(model=model, metric=metric, **interval._asdict(), threshold=limits.get(metric, np.nan), n=int(at.sum()))
+        counted = dict(n=int(at.sum()), clusters=n_clusters)
+        rows += [dict(model=model, metric=metric, **interval._asdict(), threshold=limits.get(metric, np.nan), **counted)
                  for metric, interval in intervals.items()]
     return pd.DataFrame(rows)
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['BASE_KEYS', 'NAMES', 'LEAKS', 'label_runs', 'long_metrics', 'run_gains', 'seed_gains', 'judged_gains', 'all_gains',
-           'summarise', 'gain_sentence', 'headline', 'Findings', 'gather', 'compare_words', 'answers', 'answer_words',
-           'answer_title', 'certificate_words']
+           'summarise', 'gain_sentence', 'headline', 'Findings', 'gather', 'counted', 'compare_words', 'answers',
+           'answer_words', 'answer_title', 'certificate_words']
 
 # %% ../../nbs/reporting/findings.ipynb #c003
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..eval import compare_models, over_seeds
 from ..metrics.costs import compared_rows, cost_title
-from ..metrics.intervals import ABSENT, compare_seeds, seed_interval, with_interval
+from ..metrics.intervals import ABSENT, FEW_CLUSTERS, compare_seeds, seed_interval, with_interval
 from .figures import change_word, percent
 from .folders import METRICS, SYSTEMS, FinishedRun, measured_rows, read_run
 
@@ -72,8 +72,11 @@ def _twin_metrics(run):
     "Stack the metrics of one run on twins."
     kinds = {kind: pd.DataFrame(run.metrics.get(kind, [])) for kind in ("twins", "easy")}
     parts = [rows.assign(metric=kind + " " + rows["metric"]) for kind, rows in kinds.items() if len(rows)]
-    row = lambda r, score: dict(model=r["model"], metric=f"retrieval {r['label']} {r['direction']} {score}", value=r[score],
-                                low=r.get(f"{score}_low"), high=r.get(f"{score}_high"), n=r.get("n"))
+    families = compared_rows(run.metrics.get("cost")).set_index("metric")["clusters"].to_dict()
+    way = lambda r, score: f"retrieval {r['label']} {r['direction']} {score}"
+    many = lambda r: families.get(way(r, "map"), families.get(way(r, "mrr")))
+    row = lambda r, score: dict(model=r["model"], metric=way(r, score), value=r[score], low=r.get(f"{score}_low"),
+                                high=r.get(f"{score}_high"), n=r.get("n"), clusters=many(r))
     scores = ("hit_at_1", "recall_at_10", "mrr", "map")
     parts += [pd.DataFrame([row(r, score) for r in run.metrics.get("retrieval", []) for score in scores if score in r])]
     table = pd.concat([p for p in parts if len(p)] or [pd.DataFrame(columns=["model", "metric"])], ignore_index=True)
@@ -84,13 +87,13 @@ def _judged_rows(run):
     "Read the records of one run of another system; none is no error."
     records = run.metrics.get(SYSTEMS[run.system].records) or []
     if len(records): return measured_rows(run.system, records)
-    return pd.DataFrame(columns=["model", "metric", "value", "low", "high", "name", "n", "unit", "chance"])
+    return pd.DataFrame(columns=["model", "metric", "value", "low", "high", "name", "n", "unit", "clusters", "chance"])
 
 def _judged_metrics(run):
     "Stack the records of one run of another system; differences between models are no model."
     table, system = _judged_rows(run).loc[lambda t: ~t["model"].astype(str).str.startswith("difference")], SYSTEMS[run.system]
     named = dict(measure=table["metric"], metric=table["name"] + ": " + table["metric"], own=table["model"].isin(system.models))
-    return table.assign(**named, clusters=np.nan, note=run.note)
+    return table.assign(**named, note=run.note)
 
 
 # %% ../../nbs/reporting/findings.ipynb #c026
@@ -151,12 +154,12 @@ def all_gains(
 # %% ../../nbs/reporting/findings.ipynb #c038
 def summarise(
     long: pd.DataFrame,  # from `long_metrics`
-) -> pd.DataFrame:       # model, metric, value, low, high, n, seeds
+) -> pd.DataFrame:       # model, metric, value, low, high, n, clusters, seeds
     "Give each model one value for each metric."
-    columns = ["model", "metric", "value", "low", "high", "n", "seeds"]
+    columns = ["model", "metric", "value", "low", "high", "n", "clusters", "seeds"]
     if not len(long): return pd.DataFrame(columns=columns)
     averaged = over_seeds(long.dropna(subset=["value"])).drop(columns="split")
-    single = long.drop_duplicates(["model", "metric"])[["model", "metric", "low", "high", "n"]]
+    single = long.drop_duplicates(["model", "metric"])[["model", "metric", "low", "high", "n", "clusters"]]
     table = averaged.merge(single, on=["model", "metric"], suffixes=("", "_run"))
     share = ~table["metric"].str.contains("margin|threshold|smin|mcc|loss") # these may lie outside of 0 to 1
     for c in ("low", "high"): table[c] = table[c].where(table["seeds"] > 1, table[f"{c}_run"]).mask(share, lambda x: x.clip(0, 1))
@@ -196,6 +199,7 @@ class Findings:
     summary: pd.DataFrame  # from `summarise`
 
     system = property(lambda self: self.runs[0].system)
+    relatives = property(lambda self: "families" if self.system == "twins" else "groups of relatives") # what intervals redraw
     labels = property(lambda self: list(dict.fromkeys(run.label for run in self.runs)))
     cells = property(lambda self: {(r.model, r.metric): r for r in self.summary.itertuples()})  # (model, metric) -> row
 
@@ -242,15 +246,25 @@ def gather(
     return Findings(runs, long, all_gains(runs, long), summarise(long))
 
 # %% ../../nbs/reporting/findings.ipynb #c056a
+def counted(
+    row,       # with n and clusters
+    unit,      # what n counts
+    relatives, # what clusters are
+) -> str:      # "71 pairs of 4 families"; clusters only where they are known
+    "Say how many there are, and of how many families: these, not those, are what a number stands on."
+    return f"{row.n:,.0f} {unit}" + (f" of {row.clusters:,.0f} {relatives}" if np.isfinite(row.clusters) else "")
+
 def compare_words(
-    own, rival,  # rows with value, low, high
+    own, rival,  # rows with value, low, high and perhaps clusters
     gain=None,   # row with difference, low, high, where the two were compared on the same rows
 ) -> str:        # one sentence
     "Say whether one model is above another."
     if gain is not None and np.isfinite(gain["low"]):
         word = {"rises": "above it", "falls": "below it"}.get(change_word(gain["low"], gain["high"]), "not clearly different from it")
         return f"It is {word}: the difference is {with_interval(gain['difference'], gain['low'], gain['high'], '{:+.3f}')}."
-    if not np.isfinite([own.low, own.high, rival.low, rival.high]).all(): return "How sure that is cannot be said: there is no interval."
+    why, k = "there is no interval", own.get("clusters", np.nan)
+    if k < FEW_CLUSTERS: why = f"the test holds {k:.0f} groups of relatives, and an interval needs {FEW_CLUSTERS}"
+    if not np.isfinite([own["low"], own["high"], rival["low"], rival["high"]]).all(): return f"How sure that is cannot be said: {why}."
     if own.low > rival.high: return "It is above it, and the intervals do not overlap."
     if own.high < rival.low: return "It is below it, and the intervals do not overlap."
     return "The intervals overlap, so the two are not clearly different."
@@ -272,7 +286,7 @@ def answer_words(
     said = []
     for metric, own, rival in answers(findings):
         name, _, unit = findings.names[metric]
-        words = f"{name} ({own.n:,.0f} {unit}): {own.model} {with_interval(own.value, own.low, own.high)}"
+        words = f"{name} ({counted(own, unit, findings.relatives)}): {own.model} {with_interval(own.value, own.low, own.high)}"
         beside = "Nothing stands beside it." if rival is None else compare_words(own, rival, findings.gain(own.model, metric))
         if rival is not None: words += f"; the best that it has to beat, {rival.model}, {with_interval(rival.value, rival.low, rival.high)}"
         said.append(f"{words}. {beside}")

@@ -133,12 +133,13 @@ def measured_rows(
     system: str,        # a key of SYSTEMS, not twins
     records,            # table or list of records, as in metrics.json
     metric: str = None, # one metric; None: all
-) -> pd.DataFrame:      # name (of the question), model, metric, value, low, high, n, unit (what n counts), chance (of a random order)
+) -> pd.DataFrame:      # name (of the question), model, metric, value, low, high, n, unit (of n), clusters, chance (of a random order)
     "Give the measures of a system's models common columns, for `plot_metrics` and for tables."
     table, (column, unit) = pd.DataFrame(records), SYSTEMS[system].counted
     if metric is not None: table = table[table["metric"] == metric]
     name = table["question"] if "question" in table else pd.Series("test split", index=table.index)
     if "ion" in table: name = name + ", " + table["ion"]
     chance = table["random"] if "random" in table else table["metric"].map(dict(auc=0.5) if system == "pairs" else {})
-    out = table[["model", "metric", "value", "low", "high"]].assign(name=name, n=table[column], unit=unit, chance=chance)
-    return out.astype(dict.fromkeys(("value", "low", "high", "n", "chance"), float)).reset_index(drop=True)
+    out = table[["model", "metric", "value", "low", "high"]].assign(
+        name=name, n=table[column], unit=unit, clusters=table["clusters"] if "clusters" in table else float("nan"), chance=chance)
+    return out.astype(dict.fromkeys(("value", "low", "high", "n", "clusters", "chance"), float)).reset_index(drop=True)

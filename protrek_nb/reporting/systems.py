@@ -13,9 +13,10 @@ import pandas as pd
 from ..metrics.intervals import bootstrap_interval, interval_cells, with_interval
 from .findings import Findings, answer_words
 from .folders import METRICS, SYSTEMS, FinishedRun
+from .proteins import predictions_section, twins_section
 from .sections import (
     Section, Table, Words, absent, accuracy_picture, common_words, history_section, interval_words, lacking_words, made_section, main_table,
-    same_text_section, split_section)
+    same_text_section, split_section, unsure_words)
 from .twins import (
     control_section, cost_section, decision_section, example_section, found_section, map_section, retrieval_section, score_section)
 
@@ -27,7 +28,7 @@ def answer_section(findings: Findings) -> Section:  # of a system other than twi
     guessing = ("What knows only frequencies, relatives or single proteins stands beside the trained model: "
                 "a number that does not beat it says little.")
     change = " The change is against the baseline, on the same rows." if len(findings.gains) else ""
-    caption = f"Value with 95 % interval ({interval_words(findings)}).{change}"
+    caption = f"Value with 95 % interval ({interval_words(findings)}).{change} {unsure_words(findings)}".strip()
     table = Table("metrics", main_table(findings, list(findings.names)), caption)
     words = [*map(Words, answer_words(findings)), common_words(findings, guessing)]
     return Section("What was found", [*words, *accuracy_picture(findings, bars), table, *lacking_words(findings)])
@@ -87,9 +88,10 @@ def site_sections(findings: Findings) -> list:  # `Section`s of runs on metal si
 
 # %% ../../nbs/reporting/systems.ipynb #c020
 SECTIONS = dict(
-    twins=(found_section, cost_section, example_section, decision_section, score_section, retrieval_section, same_text_section,
-           control_section, split_section, map_section, history_section, made_section),
-    **{system: (answer_section, own, split_section, history_section, made_section)  # what only one system has comes after the answer
+    twins=(found_section, cost_section, example_section, twins_section, decision_section, score_section, retrieval_section,
+           same_text_section, control_section, split_section, map_section, history_section, made_section),
+    # what only one system has comes after the answer
+    **{system: (answer_section, own, predictions_section, split_section, history_section, made_section)
        for system, own in dict(go=term_sections, pairs=pair_sections, binding=site_sections).items()})
 
 def make_sections(

@@ -20,7 +20,7 @@ from .findings import NAMES, Findings, gain_sentence
 from .folders import FinishedRun
 from .maps import LAYOUTS, centred, draw_cases, plot_map, shared_map
 from .sections import (
-    Picture, Section, Table, Words, absent, accuracy_picture, common_words, interval_words, lacking_words, main_table)
+    Picture, Section, Table, Words, absent, accuracy_picture, common_words, interval_words, lacking_words, main_table, unsure_words)
 
 # %% ../../nbs/reporting/twins.ipynb #c008
 def found_section(findings: Findings) -> Section:
@@ -36,7 +36,7 @@ def found_section(findings: Findings) -> Section:
     words += [common_words(findings, "Guessing would give 50 % for one text and 25 % for both.")]
     caption = (f"Value with 95 % interval ({interval_words(findings)}). "
                "The change is of the same pairs and queries before and after training; "
-               "where it has no interval, the run folder has none.")
+               f"where it has no interval, the run folder has none. {unsure_words(findings)}")
     table = Table("metrics", main_table(findings), caption)
     return Section("What was found", [*words, *accuracy_picture(findings), table, *lacking_words(findings)])
 
@@ -44,7 +44,7 @@ def found_section(findings: Findings) -> Section:
 def cost_section(findings: Findings) -> Section:
     "Say, draw and tabulate what the first run's training cost."
     run, title = findings.runs[0], "What it cost"
-    cost, blocks = (run.metrics.get(name) or [] for name in ("cost", "blocks"))
+    cost = run.metrics.get("cost") or []
     if not len(cost): return Section(title, [absent("cost (general measures, compared query by query)")])
     parts, named = {run.label: compared_rows(cost), BOTH: compared_rows(cost, BOTH)}, GENERAL | TWINS
     tuned, both = (rows.set_index("metric") for rows in parts.values())
@@ -62,7 +62,7 @@ def cost_section(findings: Findings) -> Section:
     headline = cost_title(parts[run.label])
     caption = (f"Changes against the base in {run.name}, with 95 % intervals: the same queries under both models, families redrawn. "
                f"Left of zero is a loss. \"{BOTH}\" needs both models.")
-    words = [cost_words(parts[run.label]), *forgetting_words(cost, blocks)]
+    words = [cost_words(parts[run.label]), *forgetting_words(cost)]
     picture = Picture("cost", plot_changes(drawn, headline[:1].upper() + headline[1:], int(tuned["clusters"].max())), caption)
     told = ("The change of the tuned model; of the third scorer; and forgotten: the tuned model against the third scorer. "
             f"Intervals are over families; a measure without one has fewer than {FEW_CLUSTERS}.")
@@ -151,9 +151,11 @@ def control_section(findings: Findings) -> Section:
     outside = both[both["fires"].astype(bool)]
     title = "Without reading, no scorer tells twins apart in both directions"
     if len(outside): title = f"{len(outside)} of {len(both)} controls for both directions fire"
-    words = Words("A scorer that cannot see the text, one that cannot see the sequence, and the model with other pairs' texts "
-                  f"must all be at one half, within 0.45 to 0.55, when pairs are judged in both directions: "
-                  f"{len(both) - len(outside)} of {len(both)} are. "
+    blind = both["control"].str.contains("blind")
+    words = Words(f"When pairs are judged in both directions, all {len(both)} controls must be at one half, within 0.45 to 0.55: "
+                  f"{len(both) - len(outside)} are. {blind.sum()} of them cannot fire: a scorer that is blind to the text, or to the "
+                  "sequence, gives both directions of a pair the same answer, so one of them is right, whatever it has learned. They show "
+                  f"that the measure is sound. The other {(~blind).sum()}, the model with other pairs' texts, could fire. "
                   "What fires in one direction only is the reason why one direction is not trusted.")
     cells = controls.assign(value=interval_cells(controls), fires=["yes" if f else "no" for f in controls["fires"]])
     table = Table("controls", cells.drop(columns=["low", "high"]), "All controls.")

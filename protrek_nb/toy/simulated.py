@@ -14,12 +14,11 @@ import pandas as pd
 
 from ..splits.certificate import certify
 from ..metrics.controls import control_table, space_drift, temperature_shift
-from ..metrics.costs import LABELS, cost_records
+from ..metrics.costs import cost_records, general_queries
 from ..core import RunDir, save_params, write_json, write_table
 from ..damage import finish_run
 from ..dataset import easy_pairs
-from ..eval import (
-    average_both, compare_models, evaluate_twins, index_pairs, metric_table, score_model, table_queries)
+from ..eval import average_both, compare_models, evaluate_twins, index_pairs, metric_table, score_model
 from ..twins.similarity import identity
 from ..data.sources import read_toy
 
@@ -73,12 +72,11 @@ def _measure(model, table, pairs, easy):
     hard, light = (of(scored.twins, kind, "kind") for kind in ("hard", "easy"))
     rows_P4, is_test = index_pairs(pairs).rows_P4, (pairs["split"] == "test").to_numpy()
     controls = control_table(everything.prot_ND, everything.text_MD, rows_P4[~is_test], rows_P4[is_test], pairs["component"][is_test])
-    queries = {label: table_queries(scored, test, label, cluster="component") for label in LABELS}
+    queries = general_queries(scored, test)
     retrieval = pd.concat({label: average_both(found, n=500) for label, found in queries.items()}, names=["label", "direction"])
     twins = evaluate_twins(hard, of(everything.twins, "valid"), "component", n=500)
-    valid = score_model(model, of(pairs, "valid"), of(table, "valid"))
     return dict(twins=twins, easy=evaluate_twins(light, cluster="anchor_component", n=500), scored=scored, hard=hard,
-                valid=valid, queries=queries, predictions=scored.twins,
+                queries=queries, predictions=scored.twins,
                 retrieval=retrieval.reset_index(), controls=controls.reset_index())
 
 def _simulated_history(sight, epochs=12):
@@ -120,7 +118,7 @@ def simulated_run(
     temperature = shift.reset_index(names="model").to_dict("records")
     of = lambda t, value: t[t["split"] == value].reset_index(drop=True)
     both = pd.concat([of(pairs, "test"), of(easy, "test")])
-    cost = cost_records(*measured.values(), of(table, "valid"), of(table, "test"), both, seed=seed)
+    cost = cost_records(*measured.values(), of(table, "test"), both, seed=seed)
     finish_run(run_dir, dict(tables, retrieval=stack("retrieval"), controls=stack("controls"), compared=compared, drift=drift,
-                             temperature=temperature, **cost))
+                             temperature=temperature, cost=cost))
     return run_dir
