@@ -2,8 +2,11 @@
 import ast
 import importlib.util
 import re
+import shlex
+from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
 from conftest import ROOT
 
@@ -34,18 +37,36 @@ def test_python_snippets_name_what_exists(text):
             assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
 
 
-def test_the_snippet_runs(tiny_path, monkeypatch):
-    "The first snippet runs as it stands, with a small table in place of yours and, where the toy base is not built yet, a random model."
+def test_the_snippets_run(tiny_path, monkeypatch):
+    "Both snippets run as they stand; the toy base and a stand-in take the place of the hub and of a run."
+    from protrek_nb import saved
     from protrek_nb.model import ProTrek
-    from protrek_nb.toy.world import load_toy
-    from protrek_nb.model import wordpiece_vocab
-    snippet = next(text for kind, text in FENCED if kind == "python" and "read_proteins" in text)
-    if not (ROOT / "data" / "toy_base" / "config.json").exists():
-        monkeypatch.setattr(ProTrek, "from_pretrained", lambda path: ProTrek.from_small(wordpiece_vocab(load_toy().text.tolist(), 500)))
     monkeypatch.chdir(ROOT)
-    names = {}
-    exec(snippet.replace("my_proteins.tsv", str(tiny_path)), names)
-    assert names["scores"]["cosine"].shape == (len(names["table"]),) * 2 and len(names["pairs"]) > 0
+    open_folder = ProTrek.from_pretrained
+    monkeypatch.setattr(ProTrek, "from_pretrained", lambda name: open_folder(ROOT / "data" / "toy_base"))
+    monkeypatch.setattr(saved, "load", lambda folder: SimpleNamespace(predict=lambda table: table))
+    (weights, own), names = [text for kind, text in FENCED if kind == "python"], {}
+    exec(weights + own.replace("my_proteins.tsv", str(tiny_path)), names)
+    assert names["scores"].shape == (1, 1) and len(names["pairs"]) > 0 and len(names["predicted"]) == len(names["table"])
+
+
+def test_the_commands_run(tiny_path, tmp_path, monkeypatch):
+    "Each line of the README that begins with `protrek-nb`, typed one after the other; the toy base takes the place of a run."
+    from protrek_nb.__main__ import app
+    monkeypatch.chdir(tmp_path)
+    lines = [line.split("#")[0].strip() for _, text in FENCED for line in text.splitlines() if line.startswith("protrek-nb ")]
+    assert [line.split()[1] for line in lines] == ["report", "score", "embed", "index", "search"]
+    for line in lines[1:]:
+        words = [dict({"reports/runs/twins": str(ROOT / "data/toy_base"), "data/toy_base": str(ROOT / "data/toy_base"), "my_proteins.tsv": str(tiny_path)}).get(w, w) for w in shlex.split(line)]
+        done = CliRunner().invoke(app, words[1:], prog_name="protrek-nb")
+        assert done.exit_code == 0, (line, done.output, done.exception)
+
+
+def test_it_is_short_and_its_pictures_are_there():
+    "At most 900 words; each picture and page that it names is a file."
+    assert len(README.split()) <= 900
+    named = re.findall(r"\]\((?!http)([^)]+)\)", README) + re.findall(r"`(nbs/[\w/]+\.ipynb)`", README)
+    assert len(named) >= 4 and [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_every_file_that_is_named_exists():
@@ -54,16 +75,6 @@ def test_every_file_that_is_named_exists():
     assert named and [name for name in named if "/" in name and not (ROOT / name).exists()] == []
     modules = words_after("python -m")
     assert [name for name in modules if not importlib.util.find_spec(name) and not name.startswith("pytest")] == []
-
-
-def test_every_page_in_the_table_exists():
-    "The table of pages names the notebooks that there are, and all of them."
-    rows = re.findall(r"^\|\s*(\d*)\s*\|\s*`(\w+)`(?:\s*:\s*(.*?))?\s*\|", README, re.M)
-    pages = {str(path.relative_to(ROOT / "nbs").with_suffix("")) for path in (ROOT / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts} - {"index"}
-    named = {name if not number else f"{number}_{name}" for number, name, inside in rows if not inside}
-    named |= {f"{folder}/{name}" for _, folder, inside in rows if inside for name in re.findall(r"`(\w+)`", inside)}
-    assert named - pages == set(), "pages that are not there"
-    assert pages - named == set(), "pages that the table does not name"
 
 
 RUNS = {"05_train": "train.TrainRun", "08_go": "go.GoRun", "09_pairs": "pairs.PairRun", "pairs/protocol": "pairs.protocol.ProtocolRun", "10_binding": "binding.BindingRun"}

@@ -24,12 +24,13 @@ def centred(
 
 # %% ../../nbs/reporting/maps.ipynb #c010
 def shared_map(
-    clouds: dict,          # any key -> (n, D) vectors; all are laid out together
+    clouds: dict,          # any key -> (n, D) vectors; all are laid out together, narrower ones with zeros behind them
     method: str = "tsne",  # "tsne" or "umap" (which takes half a minute to load)
     seed: int = 42,        # of the layout
 ) -> dict:                 # same keys -> (n, 2) positions
     "Lay out several clouds in one plane."
-    x_ND = np.concatenate(list(clouds.values()))
+    width = max(x.shape[1] for x in clouds.values())
+    x_ND = np.concatenate([np.pad(x, ((0, 0), (0, width - x.shape[1]))) for x in clouds.values()])
     if method == "tsne":
         from sklearn.manifold import TSNE
         layout = TSNE(perplexity=min(20, (len(x_ND) - 1) / 3), init="pca", random_state=seed)
