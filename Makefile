@@ -10,7 +10,7 @@ SECONDS ?= 600
 export TOKENIZERS_PARALLELISM := false
 # Bytecode is kept in the environment, even where Python is told to write none: the tests start many processes, and each would compile PyTorch and transformers again.
 unexport PYTHONDONTWRITEBYTECODE
-export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/bytecode
+export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/bytecode
 
 .PHONY: env train test check notebooks suite chaos flips fuzz weights data base real-base study real studies bench docs clean
 
@@ -24,7 +24,7 @@ $(VENV)/.made: settings.ini setup.py constraints.txt
 	$(BIN)/python -m pip install --quiet uv
 	$(if $(LINKS),UV_FIND_LINKS=$(LINKS) $(UV) -c constraints.txt -e '.[dev]', $(UV) --torch-backend auto -c constraints.txt -e '.[dev]' || $(UV) -c constraints.txt -e '.[dev]')
 	$(BIN)/python -m ipykernel install --sys-prefix --env PYTHONWARNINGS 'ignore:IProgress not found' >/dev/null
-	mkdir -p $(VENV)/etc/jupyter && printf 'from nbdev.clean import clean_jupyter\nc.ContentsManager.pre_save_hook = clean_jupyter\n' > $(VENV)/etc/jupyter/jupyter_server_config.py
+	mkdir -p $(VENV)/etc/jupyter && printf 'import sys\nsys.path.append("$(CURDIR)/tests")\nfrom save_hook import on_save\nc.ContentsManager.pre_save_hook = on_save\n' > $(VENV)/etc/jupyter/jupyter_server_config.py
 	if [ -d .git ]; then git config merge.nbdev-merge.name 'merge notebooks by cells' && git config merge.nbdev-merge.driver '$(abspath $(BIN))/nbdev_merge %O %A %B %P'; fi
 	touch $@
 

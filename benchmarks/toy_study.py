@@ -1,6 +1,6 @@
 """Train on the toy world with several seeds and recipes; write one row for each run to benchmarks/results/toy_study.csv.
 
-    python benchmarks/toy_study.py --seeds 1 2 3 4 5 --recipes balanced reference
+    python benchmarks/toy_study.py --seeds 1 2 3 4 5 --recipes readers balanced reference
 
 A seed decides the split, the batches and the bootstrap, so every seed tests on other families.
 """
@@ -12,6 +12,7 @@ import torch
 
 from ablation import in_processes
 from protrek_nb.core import project_path, read_json, write_table
+from protrek_nb.metrics.costs import BOTH, GENERAL, compared_rows
 from protrek_nb.train import TrainRun, fit
 
 RESULT = project_path("benchmarks", "results", "toy_study.csv")
@@ -25,6 +26,10 @@ def numbers(metrics):
             if row["metric"] in ("one_way", "group"): found[f"{row['model']}_{kind}_{row['metric']}"] = row["value"]
             if (kind, row["metric"]) == ("twins", "one_way"): found |= {f"{row['model']}_low": row["low"], f"{row['model']}_high": row["high"], "pairs": int(row["n"]), "components": int(row["clusters"])}
     general = pd.DataFrame(metrics["retrieval"]).query("label == 'component'").groupby("model")["hit_at_1"].mean()
+    for model, name in (("tuned", "tuned"), (BOTH, "both")):  # what falls most of all general measures; the third scorer's own numbers on twins
+        rows = compared_rows(metrics["cost"], model).set_index("metric")
+        found[f"{name}_worst_change"] = rows.loc[rows.index.isin(GENERAL), "difference"].min()
+        if model == BOTH: found |= {f"both_twins_{m}": rows.loc[f"twins {m}", "after"] for m in ("one_way", "group") if f"twins {m}" in rows.index}
     controls = [c["value"] for c in metrics["controls"] if c["model"] == "tuned" and "both directions" in c["control"] and "kept" not in c["control"]]
     return found | {f"{m}_general_r1": value for m, value in general.items()} | dict(control_low=min(controls, default=None), control_high=max(controls, default=None))
 
@@ -40,7 +45,7 @@ def measure(run):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
-    parser.add_argument("--recipes", nargs="+", default=["balanced", "reference"])
+    parser.add_argument("--recipes", nargs="+", default=["readers", "balanced", "reference"])
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
     given, rows = parser.parse_args(), []
@@ -55,7 +60,7 @@ def main():
 def summary(table):
     "Mean over the seeds, and the lowest and highest seed."
     shown = ["base_twins_one_way", "tuned_twins_one_way", "base_twins_group", "tuned_twins_group", "base_easy_one_way", "tuned_easy_one_way",
-             "base_general_r1", "tuned_general_r1", "control_low", "control_high"]
+             "base_general_r1", "tuned_general_r1", "tuned_worst_change", "both_twins_one_way", "both_twins_group", "both_worst_change", "control_low", "control_high"]
     return table.groupby(["data", "recipe"])[shown].agg(["mean", "min", "max"]).T.unstack().round(3)
 
 

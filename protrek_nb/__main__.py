@@ -29,8 +29,7 @@ def train_run(
     if is_first_process(): print(f"run folder: {folder}")
 
 # %% ../nbs/command.ipynb #r009
-TASKS = dict(mine="mine", split="split", embed="embed", index="index", search="search", score="score", eval="evaluate", fetch="fetch",
-             doctor="doctor")
+TASKS = dict(mine="mine", split="split", embed="embed", index="index", search="search", score="score", eval="evaluate")
 PREDICT = dict(twins="predict_twins", go="predict_go", pairs="predict_pairs", sites="predict_sites")
 
 app = typer.Typer(**PLAIN, no_args_is_help=True, help="Protein-text models: train, predict, search, score.")
@@ -41,7 +40,8 @@ app.add_typer(predict, name="predict")
 for word, (module, run_class) in RUNS.items(): train.command(word)(make_command(module, run_class, partial(train_run, word)))
 for word, name in PREDICT.items(): predict.command(word)(make_command("protrek_nb.tasks", name))
 for word, name in TASKS.items(): app.command(word)(make_command("protrek_nb.tasks", name))
-app.command("report")(make_command("protrek_nb.report", "show_report"))
+for module, word, name in (("report", "report", "show_report"), ("doctor", "fetch", "fetch"), ("doctor", "doctor", "doctor")):
+    app.command(word)(make_command(f"protrek_nb.{module}", name))
 
 def main():
     "Run the command; a warning is a line on standard error."

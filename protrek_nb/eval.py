@@ -285,7 +285,7 @@ def table_queries(
     label: str = "text",  # column whose equal values make a text right for a protein
     ks: tuple = (1, 5, 10),  # cut-offs
     cluster: str = None,  # column that is looked up for each query, its family; None: none
-    second: tuple = None,  # ModelScores of another model and a width: it reorders what the first ranks within the width, see `reorder`
+    second: tuple = None,  # ModelScores of another model, and the group of each string, within which it orders: see `reorder`
 ) -> dict:  # protein_to_text, text_to_protein -> (scores of each query, its cluster or None)
     "Rank the texts of a table for each of its proteins, and the other way round."
     keep_N, keep_M = (np.flatnonzero(pd.Index(all_).isin(table[c])) for all_, c in ((scored.sequences, "sequence"), (scored.texts, "text")))
@@ -294,8 +294,9 @@ def table_queries(
         if cluster is not None: return table.drop_duplicates(column).set_index(column)[cluster][strings[column]].to_numpy()
     relevant = table_relevance(table, *strings.values(), label)
     def ways(s): return (s.prot_ND[keep_N], s.text_MD[keep_M]), (s.text_MD[keep_M], s.prot_ND[keep_N])
-    others = [Second(*way, second[1]) for way in ways(second[0])] if second else (None, None)
     masks, columns = (relevant, relevant.T), dict(protein_to_text="sequence", text_to_protein="text")
+    codes = [np.array([second[1][s] for s in strings[kind]]) for kind in ("text", "sequence")] if second else ()
+    others = [Second(*way, code_M) for way, code_M in zip(ways(second[0]), codes)] if second else (None, None)
     return {name: (retrieval_per_query(*way, mask, ks, second=other), look_up(column))
             for (name, column), way, mask, other in zip(columns.items(), ways(scored), masks, others)}
 

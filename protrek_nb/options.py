@@ -110,6 +110,10 @@ def plain_errors():
         typer.echo("interrupted", err=True)
         raise typer.Exit(130)
     except (typer.Exit, typer.Abort): raise
+    except ModuleNotFoundError as e:
+        if e.name.split(".")[0] == "protrek_nb": raise
+        typer.echo(f"error: {e.name} is not installed: pip install 'protrek_nb[report]' brings what figures and reports need", err=True)
+        raise typer.Exit(2)
     except Exception as e:
         if isinstance(e, OSError) or isinstance(e, (ValueError, KeyError, TypeError, RuntimeError, ImportError)) and _ours(e):
             typer.echo(f"error: {e.args[0] if isinstance(e, KeyError) else e}", err=True)

@@ -147,7 +147,7 @@ def cost_lines(
 ) -> list:        # lines of Markdown; empty where the run did not compare itself with what it began with
     "Say what fine-tuning cost."
     if not (cost := results.get("cost")): return []
-    said = [cost_words(compared_rows(cost)), *forgetting_words(cost, results["blocks"])]
+    said = [cost_words(compared_rows(cost)), *forgetting_words(cost)]
     return ["## What fine-tuning cost", "", *(line for words in said for line in (words, ""))]
 
 def licence_lines(

@@ -197,6 +197,7 @@ def train_model(
     "Train, with checkpoints, and return the best (or last) model."
     recipe, train = run.chosen, prepared.part("train")
     teacher = load_base(run, prepared.table).to(model.device) if recipe.distill else None
+    if recipe.readers: model.add_readers(recipe.readers)
     freeze(model, [tower for tower in model.towers if tower not in recipe.towers])
     if run.alleles: model.temperature.requires_grad_(False) # a single large rate for the new part would take it below zero
     if recipe.fixed: fix_encoders(model, model.recalled)
@@ -285,15 +286,15 @@ def evaluate_model(
     model:ProTrek,    # any model
     prepared:RunData, # mined and split data
     seed:int,         # of the bootstrap
-) -> dict:            # `twins`, `easy` tables of metrics, `queries`, `retrieval`, `predictions`, `scored`; `valid`: of validation
+) -> dict:            # `twins`, `easy` tables of metrics, `queries`, `retrieval`, `predictions`, `scored`
     "Measure a model on the test split."
-    test, (valid_hard, valid_easy, valid) = prepared.part("test"), score_split(model, prepared.part("valid"))
+    test, (valid_hard, valid_easy, _) = prepared.part("test"), score_split(model, prepared.part("valid"))
     hard, easy, scored = score_split(model, test)
     queries = general_queries(scored, test.table)
     retrieval = {label: average_both(found, seed=seed) for label, found in queries.items()}
     def measure(pairs, valid, cluster): return evaluate_twins(pairs, valid if len(valid) else None, cluster=cluster, seed=seed)
     known = valid_hard if len(valid_hard) else valid_easy
-    result = dict(queries=queries, retrieval=retrieval, predictions=pd.concat([hard, easy]), scored=scored, valid=valid,
+    result = dict(queries=queries, retrieval=retrieval, predictions=pd.concat([hard, easy]), scored=scored,
                   calibration=fit_platt(*labelled_scores(known))._asdict(), hard=hard, temperature=float(model.temperature.detach()))
     if len(easy): result["easy"] = measure(easy, valid_easy, "anchor_component")
     if not len(hard): return result
@@ -306,10 +307,12 @@ def measure_drift(
     before:dict,      # `evaluate_model`'s result for the base
     after:dict,       # and for the tuned model
     seed:int,         # of the bootstrap
-) -> dict:            # `drift` and `temperature`; `cost` and `blocks`, see `cost_records`
+) -> dict:            # `drift` and `temperature`; `cost`, see `cost_records`
     "Compare the two models' spaces, score scales and general measures on the test split."
     test, strings, structures = prepared.part("test"), before["scored"].sequences, None
-    table = test.table
+    more = after["scored"].prot_ND.shape[1] - before["scored"].prot_ND.shape[1] # numbers of readers, which the base does not have
+    wide = {name: np.pad(getattr(before["scored"], name), ((0, 0), (0, more))) for name in ("prot_ND", "text_MD")}
+    table, before = test.table, dict(before, scored=before["scored"]._replace(**wide))
     if "structure" in model.towers and "structure_3di" in table and (table.structure_3di != "").all():
         table = table.drop_duplicates("sequence")
         structures = model.get_structure_repr(table.structure_3di.tolist()).cpu().numpy()
@@ -318,8 +321,8 @@ def measure_drift(
     right = [np.concatenate([r["predictions"].s_aa, r["predictions"].s_bb]) for r in (before, after)]
     shift = temperature_shift(*right, before["temperature"], after["temperature"])
     found = None if structures is None else (structures, rows, table.component.to_numpy())
-    cost = cost_records(before, after, prepared.part("valid").table, test.table, pd.concat([test.pairs, test.easy]), found, seed)
-    return dict(drift=drift, temperature=shift.reset_index(names="model").to_dict("records"), **cost)
+    cost = cost_records(before, after, test.table, pd.concat([test.pairs, test.easy]), found, seed)
+    return dict(drift=drift, temperature=shift.reset_index(names="model").to_dict("records"), cost=cost)
 
 # %% ../nbs/05_train.ipynb #c044
 @patch_to(TrainRun)

@@ -158,6 +158,18 @@ def test_no_network(tmp_path, monkeypatch):
     assert not (tmp_path / "data").exists()
 
 
+def test_structures(tmp_path, monkeypatch):
+    "Without the extra, the sentence says how it is installed; a folder without structures and a column that names no file are told."
+    (tmp_path / "in").mkdir()
+    refused(call(f"embed {BASE} FILE OUT --kind structure", FILE=tmp_path / "in", OUT=tmp_path / "v.parquet"), "without PDB or mmCIF files")
+    (tmp_path / "in" / "x.pdb").write_text("nothing")
+    for name in ("biotite", "biotite.structure", "biotite.structure.io"): monkeypatch.setitem(sys.modules, name, None)
+    refused(call(f"embed {BASE} FILE OUT --kind structure", FILE=tmp_path / "in", OUT=tmp_path / "v.parquet"), r"pip install 'protrek_nb\[structure\]'")
+    (tmp_path / "t.csv").write_text("id,sequence,structure_path\nP1,MKV,in/none.pdb\n")
+    refused(call(f"embed {BASE} FILE OUT --kind structure", FILE=tmp_path / "t.csv", OUT=tmp_path / "v.parquet"), r"pip install 'protrek_nb\[structure\]'")
+    assert not (tmp_path / "v.parquet").exists()
+
+
 def test_a_pipe(made):
     "Standard input in, standard output out: the table alone, with ids."
     done = CliRunner().invoke(app, ["score", BASE, "-"], input=(made / "proteins.csv").read_bytes())
@@ -181,7 +193,7 @@ def test_results_are_those_of_the_notebook(table, made, tmp_path):
 
 # ---------------------------------------------------------------- help
 
-COMMANDS = [*((m, n) for m, n in RUNS.values()), *(("protrek_nb.tasks", n) for n in [*TASKS.values(), *PREDICT.values()]), ("protrek_nb.report", "show_report")]
+COMMANDS = [*((m, n) for m, n in RUNS.values()), *(("protrek_nb.tasks", n) for n in [*TASKS.values(), *PREDICT.values()]), ("protrek_nb.report", "show_report"), *(("protrek_nb.doctor", n) for n in ("fetch", "doctor"))]
 
 
 @pytest.mark.parametrize(("module", "name"), COMMANDS, ids=lambda x: x)

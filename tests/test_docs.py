@@ -11,9 +11,6 @@ import pytest
 
 from conftest import ROOT
 
-sys.path.insert(0, str(ROOT / "docs"))
-from build import sidebar, walk  # noqa: E402
-
 CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
@@ -25,16 +22,6 @@ def site(tmp_path_factory):
     done = subprocess.run([sys.executable, str(ROOT / "docs/build.py"), str(folder)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return folder
-
-
-def test_the_sidebar_names_every_page_once():
-    "A new page gets its place in `nbs/sidebar.yml`; the front page is the first, and the numbered ones stand in order."
-    named = [page for page, _ in walk(sidebar())]
-    pages = {path.relative_to(ROOT / "nbs").as_posix() for path in (ROOT / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts}
-    assert len(named) == len(set(named)) and named[0] == "index.ipynb"
-    assert sorted(pages - set(named)) == [] and sorted(set(named) - pages) == []
-    numbered = [page for page in named if page[0].isdigit()]
-    assert numbered == sorted(numbered)
 
 
 class Page(HTMLParser):

@@ -8,6 +8,7 @@ from collections import Counter
 from functools import cache
 
 import pytest
+import yaml
 from pyflakes.checker import Checker
 from pyflakes.messages import UndefinedName, UnusedImport
 
@@ -66,8 +67,8 @@ def test_a_notebook_opens_with_title_and_reason(path):
 
 @every_notebook
 def test_a_notebook_writes_one_module(path):
-    "Each page but the front page names its module, once."
-    assert len(default_exports(path)) == (0 if path.stem == "index" else 1)
+    "Each page but the front page and the guide names its module, once."
+    assert len(default_exports(path)) == (0 if path.stem == "index" or path.parent.name == "guide" else 1)
 
 
 def test_no_two_notebooks_write_one_module():
@@ -102,6 +103,21 @@ def test_links_lead_to_pages(path):
     "A link from page to page is relative to the page, as Jupyter and the docs read it."
     links = re.findall(r"\]\(([^)#\s]+\.ipynb)", "\n".join(cell["source"] for cell in cells(path, "markdown")))
     assert [link for link in links if "://" not in link and not (path.parent / link).exists()] == []
+
+
+@every_notebook
+def test_a_page_leads_to_others(path):
+    "Each page links to another page."
+    assert re.search(r"\]\([^)#\s:]+\.ipynb", "\n".join(cell["source"] for cell in cells(path, "markdown")))
+
+
+def test_the_sidebar_names_every_page_once():
+    "A new page gets its place in `nbs/sidebar.yml`; the front page is the first, and the numbered ones stand in order."
+    def pages(entries):
+        for entry in entries: yield from [entry] if isinstance(entry, str) else [*([entry["href"]] if "href" in entry else []), *pages(entry["contents"])]
+    named = list(pages(yaml.safe_load((ROOT / "nbs" / "sidebar.yml").read_text(encoding="utf-8"))["website"]["sidebar"]["contents"]))
+    assert sorted(named) == sorted(path.relative_to(ROOT / "nbs").as_posix() for path in NOTEBOOKS) and named[0] == "index.ipynb"
+    assert (numbered := [page for page in named if page[0].isdigit()]) == sorted(numbered)
 
 
 @every_notebook
@@ -179,7 +195,7 @@ def test_a_module_imports_no_notebook_tools(path):
 
 
 STAGES = ("core options", "damage", "data", "twins mining", "splits dataset", "models model", "search", "losses", "curriculum", "metrics eval", "runs saved", "training train",
-          "reporting report", "go", "pairs", "binding", "toy", "studies", "tasks", "__main__")  # training validates with metrics, so metrics stand before it
+          "reporting report", "go", "pairs", "binding", "toy", "studies", "tasks doctor", "__main__")  # training validates with metrics, so metrics stand before it
 STAGE = {name: number for number, names in enumerate(STAGES) for name in names.split()}
 
 

@@ -229,6 +229,18 @@ def test_lora_rank(tiny_run, tiny_data, base, tmp_path, monkeypatch):
     assert not any("embeddings" in n or "LayerNorm" in n for n in moved)
 
 
+@follows("readers")
+def test_readers(tiny_run, tiny_data, base, tmp_path, monkeypatch):
+    "Readers with so many queries are trained, on both sides; the towers beside them stay as they are, bit for bit."
+    before = dict(base().state_dict())
+    after, _ = trained(replace(tiny_run, epochs=1), tiny_data, base(), tmp_path, monkeypatch, readers=3, towers=())
+    after = dict(after.state_dict())
+    new = {name: after.pop(name) for name in list(after) if name.startswith("readers.")}
+    assert new["readers.text.out"].shape[0] == new["readers.sequence.out"].shape[0] == 3
+    assert set(helpers.differences(after, before)) <= {"temperature"}
+    assert all(x.std() > 0 for name, x in new.items() if name.endswith("out"))
+
+
 @follows("keep", "save_every", "save_steps", "patience")
 @pytest.mark.parametrize("changes, scores, saved, kept", [
     (dict(save_every=2, keep="last"), [.9, .8, .7, .6, .5], [4, 16, 20], 20),  # best, newest two; the last epoch is always saved

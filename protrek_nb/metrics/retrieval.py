@@ -88,16 +88,21 @@ def cosines(
     return np.round(np.asarray(query_BD, np.float64) @ np.asarray(target_MD, np.float64).T, 6).astype(np.float32)
 
 # %% ../../nbs/metrics/retrieval.ipynb #c032c
-Second = namedtuple("Second", "query_ND target_MD within")
-Second.__doc__ = "Vectors of another model, in the same order, and the width in cosine of the block that it reorders."
+Second = namedtuple("Second", "query_ND target_MD group_M")
+Second.__doc__ = "Vectors of another model, in the same order, and the group of each target, as integers."
 
 def reorder(
     first_BM,  # (B, M) cosines of the model that finds
     second_BM,  # (B, M) cosines of the model that reorders
-    within,  # width of the block below each row's best, as cosine
-) -> np.ndarray:  # (B, M) scores; those of the block are cosines of the second model plus 2, above all others
-    "Let a second model reorder the best of the first."
-    return np.where(first_BM >= first_BM.max(1, keepdims=True) - np.float32(within), 2 + second_BM, first_BM)
+    group_M,  # (M,) group of each target, as integers
+) -> np.ndarray:  # (B, M) float64: the same scores within each group, dealt out anew
+    "Let a second model reorder the members of each group."
+    out_BM, order_M = np.array(first_BM, np.float64), np.argsort(group_M, kind="stable")
+    for column in np.split(order_M, np.flatnonzero(np.diff(np.asarray(group_M)[order_M])) + 1):
+        if len(column) == 1: continue
+        places = -np.sort(-out_BM[:, column], 1) - 1e-9 * np.arange(len(column))
+        np.put_along_axis(out_BM, column[np.argsort(-np.asarray(second_BM)[:, column], 1, kind="stable")], places, 1)
+    return out_BM
 
 # %% ../../nbs/metrics/retrieval.ipynb #c033
 def check_retrieval(
@@ -132,7 +137,7 @@ def retrieval_per_query(
     rows = []
     for at in range(0, len(query_ND), chunk):
         score_BM = cosines(query_ND[at:at + chunk], target_MD)
-        if second: score_BM = reorder(score_BM, cosines(second.query_ND[at:at + chunk], second.target_MD), second.within)
+        if second: score_BM = reorder(score_BM, cosines(second.query_ND[at:at + chunk], second.target_MD), second.group_M)
         rows += [query_scores(s_M, mask.indices[mask.indptr[q]:mask.indptr[q + 1]], ks) for q, s_M in enumerate(score_BM, at)]
     names = ["mrr", "map", *(f"recall_at_{k}" for k in ks), *(f"hit_at_{k}" for k in ks)]
     table = pd.DataFrame(rows, columns=names, dtype=float)

@@ -44,7 +44,7 @@ def found_section(findings: Findings) -> Section:
 def cost_section(findings: Findings) -> Section:
     "Say, draw and tabulate what the first run's training cost."
     run, title = findings.runs[0], "What it cost"
-    cost, blocks = (run.metrics.get(name) or [] for name in ("cost", "blocks"))
+    cost = run.metrics.get("cost") or []
     if not len(cost): return Section(title, [absent("cost (general measures, compared query by query)")])
     parts, named = {run.label: compared_rows(cost), BOTH: compared_rows(cost, BOTH)}, GENERAL | TWINS
     tuned, both = (rows.set_index("metric") for rows in parts.values())
@@ -62,7 +62,7 @@ def cost_section(findings: Findings) -> Section:
     headline = cost_title(parts[run.label])
     caption = (f"Changes against the base in {run.name}, with 95 % intervals: the same queries under both models, families redrawn. "
                f"Left of zero is a loss. \"{BOTH}\" needs both models.")
-    words = [cost_words(parts[run.label]), *forgetting_words(cost, blocks)]
+    words = [cost_words(parts[run.label]), *forgetting_words(cost)]
     picture = Picture("cost", plot_changes(drawn, headline[:1].upper() + headline[1:], int(tuned["clusters"].max())), caption)
     told = ("The change of the tuned model; of the third scorer; and forgotten: the tuned model against the third scorer. "
             f"Intervals are over families; a measure without one has fewer than {FEW_CLUSTERS}.")

@@ -75,9 +75,8 @@ def _measure(model, table, pairs, easy):
     queries = general_queries(scored, test)
     retrieval = pd.concat({label: average_both(found, n=500) for label, found in queries.items()}, names=["label", "direction"])
     twins = evaluate_twins(hard, of(everything.twins, "valid"), "component", n=500)
-    valid = score_model(model, of(pairs, "valid"), of(table, "valid"))
     return dict(twins=twins, easy=evaluate_twins(light, cluster="anchor_component", n=500), scored=scored, hard=hard,
-                valid=valid, queries=queries, predictions=scored.twins,
+                queries=queries, predictions=scored.twins,
                 retrieval=retrieval.reset_index(), controls=controls.reset_index())
 
 def _simulated_history(sight, epochs=12):
@@ -119,7 +118,7 @@ def simulated_run(
     temperature = shift.reset_index(names="model").to_dict("records")
     of = lambda t, value: t[t["split"] == value].reset_index(drop=True)
     both = pd.concat([of(pairs, "test"), of(easy, "test")])
-    cost = cost_records(*measured.values(), of(table, "valid"), of(table, "test"), both, seed=seed)
+    cost = cost_records(*measured.values(), of(table, "test"), both, seed=seed)
     finish_run(run_dir, dict(tables, retrieval=stack("retrieval"), controls=stack("controls"), compared=compared, drift=drift,
-                             temperature=temperature, **cost))
+                             temperature=temperature, cost=cost))
     return run_dir

@@ -11,6 +11,7 @@ import math
 import numpy as np
 import pandas as pd
 import torch
+from torch.nn import functional as F
 
 from ..curriculum import mix_counts
 from ..dataset import collate, swap_sides
@@ -146,6 +147,7 @@ class TwinTrainer(PlannedTrainer):
     def losses(self, model, batch):
         batch, teacher = batch.to(self.args.device), None
         embeddings, temperature = embed(model, batch, self.recipe.structure)
+        if self.recipe.readers: embeddings = {k: F.normalize(x[:, self.model.config.repr_dim:], dim=-1) for k, x in embeddings.items()}
         if self.recipe.distill:
             with torch.no_grad(): teacher, _ = embed(self.teacher, batch, self.recipe.structure)
         return twin_losses(self.recipe, batch, embeddings, temperature, teacher)
