@@ -10,7 +10,7 @@ SECONDS ?= 600
 export TOKENIZERS_PARALLELISM := false
 # Bytecode is kept in the environment, even where Python is told to write none: the tests start many processes, and each would compile PyTorch and transformers again.
 unexport PYTHONDONTWRITEBYTECODE
-export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/bytecode
+export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/bytecode
 
 .PHONY: env train test check notebooks suite chaos flips fuzz weights data base real-base study real studies bench docs clean
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.nn import functional as F
+from tqdm import tqdm
 from transformers import AutoConfig, AutoModel, BertConfig, EsmConfig, PreTrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 from protrek_nb.models.adapt import (add_lora, checkpoint_activations, freeze, inject_lora, load_adapter, merge_lora, save_adapter,
@@ -165,7 +166,8 @@ def encode(
     budget, overhead = batch_limits(self.device)
     overhead = overhead if self.batch_overhead is None else self.batch_overhead
     plan = plan_batches([len(i) for i in ids], self.token_budget or budget, overhead)
-    vec_PI = torch.cat([tower.pool(*pad_rows([ids[i] for i in batch], pad, self.device), reader) for batch in plan])
+    shown = tqdm(plan, kind, delay=2, leave=False, disable=torch.is_grad_enabled() or None)  # in a terminal, where it takes its time
+    vec_PI = torch.cat([tower.pool(*pad_rows([ids[i] for i in batch], pad, self.device), reader) for batch in shown])
     place = torch.empty(len(ids), dtype=torch.long)
     place[torch.tensor([i for batch in plan for i in batch])] = torch.arange(len(ids))
     vec_UI = vec_PI.index_select(0, place.to(vec_PI.device))

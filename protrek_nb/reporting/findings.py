@@ -92,7 +92,8 @@ def _judged_rows(run):
 def _judged_metrics(run):
     "Stack the records of one run of another system; differences between models are no model."
     table, system = _judged_rows(run).loc[lambda t: ~t["model"].astype(str).str.startswith("difference")], SYSTEMS[run.system]
-    named = dict(measure=table["metric"], metric=table["name"] + ": " + table["metric"], own=table["model"].isin(system.models))
+    own = table["model"].isin(system.models) | table["model"].astype(str).str.startswith(f"{system.models[0]} + ") # mixtures of it
+    named = dict(measure=table["metric"], metric=table["name"] + ": " + table["metric"], own=own)
     return table.assign(**named, note=run.note)
 
 
@@ -182,7 +183,7 @@ def headline(
     gains: pd.DataFrame,  # of one model, from `all_gains`
 ) -> str:                 # a title
     "Say in one line what training did to twins and to easy pairs, and what it cost."
-    rows, cost = gains.set_index("metric"), cost_title(gains[gains["metric"] != "easy one_way"])
+    rows, cost = gains.set_index("metric"), cost_title(gains) if gains["metric"].str.startswith("retrieval").any() else ""
     say = lambda gain, what: f"{what} {_changed(gain)} ({percent(gain['before'], 1)} to {percent(gain['after'], 1)})"
     easy = "on easy pairs it" if "twins one_way" in rows.index else "Accuracy on easy pairs"
     told = {"twins one_way": "Accuracy on twins", "easy one_way": easy}

@@ -15,7 +15,7 @@ from ..eval import pair_outcomes
 from ..metrics.costs import BOTH, GENERAL, TWINS, compared_rows, cost_title, cost_words, forgetting_words
 from ..metrics.intervals import ABSENT, FEW_CLUSTERS, interval_cells, with_interval
 from ..mining import plot_twin
-from .figures import plot_changes, plot_controls, plot_scores, roc_area, styled
+from .figures import percent, plot_changes, plot_controls, plot_scores, roc_area, styled
 from .findings import NAMES, Findings, gain_sentence
 from .folders import FinishedRun
 from .maps import LAYOUTS, centred, draw_cases, plot_map, shared_map
@@ -218,9 +218,10 @@ def map_section(
     place_of = {kind: {row: place for place, row in enumerate(rows)} for kind, rows in keep.items()}
     shown = {kind: {s: place_of[kind][row] for s, row in rows.items() if row in place_of[kind]} for kind, rows in row_of.items()}
     cases = map_cases(run, chosen, shown)
-    right = {label: sum(case["note"][label].startswith("both") for case in cases) for label in named.values()}
-    counted = ", ".join(f"{n} ({label})" for label, n in right.items())
-    headline = f"Of {len(cases)} pairs drawn at random, both texts find their protein in {counted}"
+    share = {label: pair_outcomes(run.scores(model))["group"].mean() for model, label in named.items()}
+    reached = ", ".join(f"{percent(value)} ({label})" for label, value in share.items())
+    headline = (f"Both texts of a twin pair find their protein in {reached} of {len(pairs):,} pairs, "
+                f"{pairs['component'].nunique():,} families; {len(cases)} of them are marked")
     caption = MAP_WORDS.format(cases=len(cases), seed=run.seed, pairs=len(pairs), others=len(drawn) - len(cases), layout=LAYOUTS[method])
     columns = dict(anchor_id="A", anchor_text="text of A", hard_neg_id="B", hard_neg_text="text of B")
     return Section(title, [Picture("map", plot_map(places, cases, headline, method), caption),
