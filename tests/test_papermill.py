@@ -5,6 +5,7 @@ import subprocess
 import sys
 import uuid
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from papermill.iorw import load_notebook_node
@@ -59,7 +60,7 @@ def test_the_line_ends_with_a_complete_run(name, tiny_path, tmp_path):
 
 def run_here(page, **parameters):
     "Run a page with parameters in this process, as papermill writes them into it; an error of the page is raised."
-    notebook, names = parameterize_notebook(load_notebook_node(str(ROOT / "nbs" / f"{page}.ipynb")), parameters), dict(__name__="page")
+    notebook, names = parameterize_notebook(load_notebook_node(str(ROOT / "nbs" / f"{page}.ipynb")), parameters), dict(__name__="page", get_ipython=mock.MagicMock())
     for cell in notebook.cells:
         if cell.cell_type == "code": exec("\n".join(line for line in cell.source.splitlines() if not line.startswith("%")), names)
 
