@@ -17,6 +17,8 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
 import conftest  # noqa: F401  one thread, no network, no GPU
 
+import pandas as pd
+
 import helpers
 import jobs
 
@@ -101,13 +103,13 @@ def torment(name, kills, rng, folder, say=print):
     return dict(found, compared=len(wanted), seconds=round(seconds, 1))
 
 
-def main():
+def main(words=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--jobs", default=",".join(jobs.JOBS))
     parser.add_argument("--out", help="table that gets a row for each kind of job")
-    given = parser.parse_args()
+    given = parser.parse_args(words)
     names, rows = given.jobs.split(","), []
     print(f"seed {given.seed}: {given.kills} kills of {', '.join(names)}", flush=True)
     with tempfile.TemporaryDirectory(dir=FAST) as temp:
@@ -115,7 +117,7 @@ def main():
             share = given.kills * (k + 1) // len(names) - given.kills * k // len(names)
             rows.append(dict(job=name, **torment(name, share, random.Random(f"{given.seed} {name}"), Path(temp) / name, lambda line: print(line, flush=True))))
             print(rows[-1], flush=True)
-            if given.out: jobs.write_table(given.out, jobs.pd.DataFrame(rows).assign(seed=given.seed))
+            if given.out: jobs.write_table(given.out, pd.DataFrame(rows).assign(seed=given.seed))
         bad = sum(row["failed"] + row["differing"] for row in rows)
         sys.exit(f"{bad} resumes failed or left something else" if bad else 0)
 

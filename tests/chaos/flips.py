@@ -13,6 +13,8 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
 import conftest  # noqa: F401  one thread, no network, no GPU
 
+import pandas as pd
+
 import chaos
 import jobs
 from protrek_nb import runs
@@ -85,13 +87,13 @@ def attack(folder, name, places, rng, say=print):
     return found
 
 
-def main():
+def main(words=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--places", type=int, default=20)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--jobs", default=",".join(name for name in jobs.JOBS if name != "mining"))
     parser.add_argument("--out", help="table that gets a row for each kind of saved thing")
-    given, total = parser.parse_args(), {}
+    given, total = parser.parse_args(words), {}
     rng = random.Random(given.seed)
     with tempfile.TemporaryDirectory(dir=chaos.FAST) as temp:
         for name in given.jobs.split(","):
@@ -100,7 +102,7 @@ def main():
             chaos.undisturbed(job, folder)
             for what, count in attack(folder, name, given.places, rng).items(): total.setdefault(what, Counter()).update(count)
             print(name, {what: dict(count) for what, count in total.items()}, flush=True)
-    rows = jobs.pd.DataFrame([dict(what=what, **count) for what, count in total.items()]).assign(seed=given.seed).fillna(0)
+    rows = pd.DataFrame([dict(what=what, **count) for what, count in total.items()]).assign(seed=given.seed).fillna(0)
     print(rows)
     if given.out: jobs.write_table(given.out, rows)
     sys.exit(int(rows.silent.sum()))

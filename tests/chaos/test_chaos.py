@@ -6,6 +6,8 @@ import flips
 import jobs
 import pytest
 
+from protrek_nb.core import read_table
+
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", jobs.JOBS)
@@ -16,3 +18,10 @@ def test_a_job_bears_sudden_death_and_damage(name, tmp_path):
     assert found["kills"] == 1 and found["failed"] == found["differing"] == 0, said
     counts = flips.attack(tmp_path / "whole", name, 2, random.Random(name), said.append)
     assert not any(count["silent"] for count in counts.values()), said
+
+
+@pytest.mark.parametrize("attack", [chaos.main, flips.main])
+def test_the_command_writes_its_table(attack, tmp_path):
+    "Both commands, on the smallest job, end well and leave a row for it."
+    with pytest.raises(SystemExit) as ended: attack([*(["--kills", "1"] if attack is chaos.main else ["--places", "1"]), "--jobs", "vectors", "--seed", "1", "--out", str(tmp_path / "rows.csv")])
+    assert ended.value.code == 0 and len(read_table(tmp_path / "rows.csv")) >= 1
