@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['find_root', 'project_path', 'find_path', 'shared_data', 'in_test', 'set_seed', 'sha256_file', 'sha256_text',
-           'hash_table', 'explain_full', 'atomic_path', 'atomic_dir', 'write_json', 'read_json', 'write_table',
-           'read_table', 'environment', 'patch_to', 'RunDir', 'parse_parameters', 'save_params']
+           'hash_table', 'explain_full', 'atomic_path', 'atomic_dir', 'discard', 'write_json', 'read_json',
+           'write_table', 'read_table', 'environment', 'patch_to', 'RunDir', 'parse_parameters', 'save_params']
 
 # %% ../nbs/core.ipynb #c003
 import builtins, dataclasses, difflib, errno, gzip, hashlib, json, math, os, platform, random, re, shutil, subprocess, types, typing, uuid
@@ -166,6 +166,16 @@ def atomic_dir(
             _fsync(path.parent)
             if old: shutil.rmtree(old) if old.is_dir() else old.unlink()
     finally: shutil.rmtree(temp, ignore_errors=True)
+
+# %% ../nbs/core.ipynb #dc02
+def discard(
+    path, # folder; nothing happens where there is none
+):
+    "Remove a folder so that nobody sees half of it."
+    path = Path(path)
+    if not path.exists(): return
+    os.replace(path, gone := _temporary(path))
+    shutil.rmtree(gone)
 
 # %% ../nbs/core.ipynb #c062
 def _plain(value):

@@ -8,7 +8,6 @@ __all__ = ['CHOOSERS', 'FEW', 'FOLD_FILES', 'deal_chains', 'check_positives', 'a
            'read_oof', 'global_thresholds', 'write_thresholds']
 
 # %% ../../nbs/binding/folds.ipynb #c004
-import shutil
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -16,7 +15,7 @@ import pandas as pd
 import yaml
 
 from .training import BindingRun, predict_chains, train_binding
-from ..core import RunDir, atomic_path, write_table
+from ..core import RunDir, atomic_path, discard, write_table
 from ..damage import SUMS, seal, verify_sums
 from ..reporting.figures import new_figure, styled
 from .baseline import rival_by_ion
@@ -130,7 +129,7 @@ def run_fold(
     if (folder.path / SUMS).exists(): # it was complete
         if not (bad := fold_problems(folder.path)): say(f"fold {fold} is complete"); return pd.read_parquet(folder.predictions_path)
         say(f"fold {fold} was complete and is damaged, so it is trained again: {'; '.join(bad)}")
-        if is_first_process(): shutil.rmtree(folder.path)
+        if is_first_process(): discard(folder.path)
     wait_for_all()
     train, valid, reported = inner_split(table, fold, run.seed)
     model = train_binding(train, valid, replace(run, seed=run.seed + fold), folder, lambda line: say(f"fold {fold}  {line}"), directions)
@@ -158,7 +157,7 @@ def save_fold(
     with atomic_path(folder.path / "plots" / "fold.png") as temp: plot_fold(pd.read_csv(folder.history_path), out).savefig(temp)
     write_table(folder.predictions_path, out)
     seal(folder.path, *FOLD_FILES)
-    for done in (folder.path, folder.path / "letters"): shutil.rmtree(RunDir(done).checkpoints_dir, ignore_errors=True)
+    for done in (folder.path, folder.path / "letters"): discard(RunDir(done).checkpoints_dir)
 
 @styled
 def plot_fold(

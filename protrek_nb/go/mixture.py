@@ -135,6 +135,6 @@ def compare_models(
                 bounds = (0, 1) if model in found else (-1, 1)
                 for metric, value_S in zip(names, value_S2.T):
                     interval = moved_interval(value_S[0], value_S[1:], bounds)._asdict()
-                    counted = dict(proteins=int(kept.sum()), terms=int(carried.sum()))
+                    counted = dict(proteins=int(kept.sum()), terms=int(carried.sum()), clusters=int(codes.max()) + 1)
                     rows.append(dict(namespace=space, metric=metric, model=model, **interval, **counted))
     return pd.DataFrame(rows)

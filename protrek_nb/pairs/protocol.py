@@ -6,14 +6,13 @@
 __all__ = ['REFERENCE', 'CHANGES', 'ProtocolRun']
 
 # %% ../../nbs/pairs/protocol.ipynb #c005
-import shutil
 from dataclasses import dataclass, replace
 from itertools import product
 
 import pandas as pd
 
 from ..damage import finish_run, seal, verify_sums
-from ..core import RunDir, hash_table, parse_parameters, patch_to, read_json, read_table, write_json, write_table
+from ..core import RunDir, discard, hash_table, parse_parameters, patch_to, read_json, read_table, write_json, write_table
 from ..metrics.intervals import effect_table
 from . import PairRun
 from .training import best_epoch, pair_metrics, pair_scores
@@ -95,7 +94,7 @@ def train(self, prepared, run_dir, say): # table: change, seed, f1, auc, loss, m
             if is_first_process():
                 write_json(kept, dict(row, best_epoch=best_epoch(read_table(folder / "history.csv"))))
                 seal(run_dir.path, kept.name)
-                shutil.rmtree(folder)
+                discard(folder)
             wait_for_all()
         rows.append(read_json(kept))
         say(f"seed {seed}  {change}: F1 {rows[-1]['f1']:.3f}  AUC {rows[-1]['auc']:.3f}")

@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPl
 from torch.utils.data import DataLoader, Dataset
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from ..core import RunDir, explain_full, patch_to, read_json, write_json, write_table
+from ..core import RunDir, discard, explain_full, patch_to, read_json, write_json, write_table
 from ..damage import write_sums
 from ..runs import best_checkpoint, checkpoints, history, is_first_process, resume_point, wait_for_all
 from .recipes import Optimisation
@@ -223,10 +223,10 @@ def prune_checkpoints(
 ):
     "Remove old checkpoints by step; the best and the newest stay. What was set aside goes when the run has come as far again."
     for step, path in checkpoints(folder)[:-keep_last]:
-        if step != best_step: shutil.rmtree(path)
+        if step != best_step: discard(path)
     newest = max((step for step, _ in checkpoints(folder)), default=-1)
     for path in Path(folder).glob("unusable-*"):
-        if int(path.name.rpartition("-")[2]) <= newest: shutil.rmtree(path)
+        if int(path.name.rpartition("-")[2]) <= newest: discard(path)
 
 # %% ../../nbs/training/trainer.ipynb #r031
 @patch_to(PlannedTrainer)
@@ -245,7 +245,7 @@ def _save_checkpoint(self, model, trial=None):
             wait_for_all()
             if self.args.should_save:
                 write_sums(hidden)
-                shutil.rmtree(folder / name, ignore_errors=True)
+                discard(folder / name)
                 os.replace(hidden, folder / name)
                 prune_checkpoints(folder, self.state.best_global_step)
     except OSError: shutil.rmtree(hidden, ignore_errors=True); raise # nothing half-written stays

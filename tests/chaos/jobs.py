@@ -44,14 +44,14 @@ class RunJob:
     def left(self, folder):
         "Tables, history, model and the newest checkpoint; the sums must fit. Of parameters, only `resume` may differ."
         run_dir = RunDir(folder / self.run.name)
-        assert not verify_listed(run_dir.path, ["metrics.json", "params.json"]) and not verify_listed(run_dir.path / "model")
+        assert not (bad := verify_listed(run_dir.path, ["metrics.json", "params.json"]) + verify_listed(run_dir.path / "model")), bad
         top = {p.name: sha(p.read_bytes()) for p in run_dir.path.iterdir() if p.is_file() and not p.name.startswith(".") and p.name not in ("log.txt", "params.json", "SHA256SUMS")}
         params = read_json(run_dir.params_path)
         top["params.json"] = json.dumps(dict(params, params=dict(params["params"], resume="")))
         found = {f"model/{name}": value for name, value in files(run_dir.path / "model").items()} if (run_dir.path / "model").exists() else {}
         for fold in run_dir.path.glob("fold_*"): found |= {f"{fold.name}/{name}": value for name, value in files(fold).items()}
         kept = runs.checkpoints(run_dir.checkpoints_dir)
-        assert not any(verify_sums(path) for _, path in kept)
+        assert not (bad := [problem for _, path in kept for problem in verify_sums(path)]), bad
         for step, path in kept[-1:]: found |= {f"checkpoint-{step}/{name}": value for name, value in files(path, ("training_args.bin", "SHA256SUMS")).items()}
         assert not list(run_dir.path.rglob(".tmp-*")), "nothing half-written stays"
         return top | found
@@ -125,7 +125,7 @@ class Vectors:
     def left(self, folder):
         store = self.open(folder)
         store.add(self.proteins)
-        assert store.verify() == [] and not store.problems
+        assert not (bad := [*store.verify(), *store.problems]), bad
         wanted = read_windows(lambda strings: [self.rows(s) for s in strings], list(self.proteins.values()), 64, 16)
         rows = dict(zip(self.proteins, store.get(self.proteins)))
         assert all((rows[name] == x.astype("<f2")).all() for name, x in zip(self.proteins, wanted)), "what is stored is what the encoder says"
