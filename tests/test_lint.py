@@ -7,6 +7,7 @@ import subprocess
 from collections import Counter
 from functools import cache
 
+import nbformat
 import pytest
 import yaml
 from pyflakes.checker import Checker
@@ -90,6 +91,12 @@ def test_stored_outputs_are_clean(path):
         assert not re.search(r"\w*Warning\b(?!\w)\s*:", text), f"a warning in {where}"
         assert not re.search(r"\b0x[0-9a-f]{6,}", text), f"an address in {where}"
         assert not (found := re.search(r"(?<![\w.])/(?:work|home|tmp|root|Users|usr|var|mnt)/[\w.]+", text)), f"the path {found} in {where}"
+
+
+@every_notebook
+def test_a_page_is_stored_as_jupyter_stores_it(path):
+    text = path.read_text(encoding="utf-8")
+    assert nbformat.writes(nbformat.reads(text, 4)).strip() == text.strip(), "a first save would rewrite the whole file: write it with nbformat, once"
 
 
 @every_notebook
