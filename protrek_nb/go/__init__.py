@@ -116,7 +116,8 @@ def notes(self, inputs, prepared): # what was read and what was held out
 @patch_to(GoRun)
 def prepare(self, inputs, say=None): # GoData with `proteins`
     "Split, hold out terms, and look up the vectors of all proteins; the first process computes what the store lacks."
-    encoder, look_up, inputs = open_encoder(self.source), open_means if self.summarised else open_residues, inputs.split(self.max_identity, self.seed)
+    inputs, encoder = inputs.split(self.max_identity, self.seed), open_encoder(self.source)
+    look_up = open_means if self.summarised else open_residues
     with first_process_first():
         store = look_up(encoder, dict(zip(inputs.table.protein_id, inputs.table.sequence)), say=say)
     store.first = encoder.width # of a summary's first part
