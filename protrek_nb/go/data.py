@@ -184,7 +184,8 @@ def split(self,
     if not certificate["clean"]: raise ValueError(f"the splits leak: {certificate['violations']}")
     unseen = draw_leaves(self.ontology, seed) if "sites" in table else _draw_unseen(self.annotations, self.ontology, seed=seed)
     hidden = sorted({int(r) for row in unseen for r in (row, *self.ontology.descendants(int(row)))})
-    return replace(self, table=table, shown=hold_out(self.annotations, self.ontology, unseen), hidden=np.array(hidden, int), certificate=certificate)
+    shown = hold_out(self.annotations, self.ontology, unseen)
+    return replace(self, table=table, shown=shown, hidden=np.array(hidden, int), certificate=certificate)
 
 def load_go(
     data:str="toy",         # as `read_go` takes it
