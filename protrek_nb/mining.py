@@ -52,7 +52,8 @@ def _distinct_rows(table):
 DROP_REASONS = dict(
     same="the sequences are the same", length="the lengths differ too much", wordless="a text has no words, or a protein no labels",
     text="the functions do not differ", low="the sequences are not alike", high="the sequences are all but the same",
-    mute="the labels differ, but the texts are the same", cap="beyond the cap of the anchor", echo="another row of the sequence has the function of the other")
+    mute="the labels differ, but the texts are the same",
+    cap="beyond the cap of the anchor", echo="another row of the sequence has the function of the other")
 
 # %% ../nbs/00_mining.ipynb #c017
 @dataclass
