@@ -22,9 +22,9 @@ STRANGERS = 200
 
 def draw_strangers(): # DataFrame sequence, text
     "Proteins of archaea with a text of their own; always the same."
-    table = read_products("archaea")
+    table = read_products("archaea")[["sequence", "text"]]
     table = table[table.sequence.str.len().between(100, 500) & table.text.str.contains("EC ")]
-    return table.drop_duplicates("text").drop_duplicates("sequence").sample(STRANGERS, random_state=0)[["sequence", "text"]].reset_index(drop=True)
+    return table.drop_duplicates("text").drop_duplicates("sequence").sample(STRANGERS, random_state=0).reset_index(drop=True)
 
 Asked = namedtuple("Asked", "sequences texts") # lists of distinct strings, those of the test first
 
@@ -44,7 +44,9 @@ def ask(
     "Call a model, and check what it gives; ValueError says what is wrong."
     score_NM = np.asarray(score(list(asked.sequences), list(asked.texts)), float)
     wanted = tuple(map(len, asked))
-    if score_NM.shape != wanted: raise ValueError(f"{name}: scores have the shape {score_NM.shape}; for {wanted[0]} sequences and {wanted[1]} texts it must be {wanted}")
+    if score_NM.shape != wanted:
+        raise ValueError(f"{name}: scores have the shape {score_NM.shape}; for {wanted[0]} sequences and {wanted[1]} texts it "
+                         f"must be {wanted}")
     if not np.isfinite(score_NM).all():
         n, m = np.argwhere(~np.isfinite(score_NM))[0]
         raise ValueError(f"{name}: the score of sequence {n} and text {m} is {score_NM[n, m]}; every score must be a finite number")
@@ -53,13 +55,11 @@ def ask(
 # %% ../../nbs/twinbench/judge.ipynb #b008
 Judged = namedtuple("Judged", "pairs proteins") # tables of outcomes with `unit`; see the tasks
 
-def _strangers_below(score_NM, kin_N, kin_M, home_NM):
-    "For each protein and text: do they score higher together than the protein with other texts, than the text with other proteins? 1, 0.5 or 0."
-    other_NM = np.where(home_NM, -np.inf, score_NM) # scores with what is not of the kin
+def _others_below(score_NM, home_NM): # function of places, giving bool
+    "Tell for a protein and a text whether both fit each other better than anything that is not of the kin."
+    other_NM = np.where(home_NM, -np.inf, score_NM)
     best_N, best_M = other_NM.max(1), other_NM.max(0)
-    return lambda n, m: np.minimum(_above(score_NM[n, m], best_N[n]), _above(score_NM[n, m], best_M[m]))
-
-def _above(right, best): return (right > best) + (right == best) / 2 # -inf: there is nobody else
+    return lambda n, m: score_NM[n, m] > np.maximum(best_N[n], best_M[m])
 
 def judge(
     track,        # a Track
@@ -74,18 +74,17 @@ def judge(
     near_KN, near_KM = np.zeros((kin_T.max() + 1, len(asked.sequences)), bool), np.zeros((kin_T.max() + 1, len(asked.texts)), bool)
     near_KN[kin_T, n_T], near_KM[kin_T, m_T] = True, True
     home_NM = (near_KN.T.astype(np.float32) @ near_KM) > 0
-    fits = _strangers_below(score_NM, near_KN, near_KM, home_NM)
+    fits = _others_below(score_NM, home_NM)
     proteins = []
     for unit, kin, n, m in zip(test.unit, kin_T, n_T, m_T):
         ours = score_NM[n, near_KM[kin]]
         rank = 1 + (ours > score_NM[n, m]).sum() + ((ours == score_NM[n, m]).sum() - 1) / 2
         best = score_NM[n, ~near_KM[kin]].max(initial=-np.inf)
-        proteins.append(dict(unit=unit, own_text=1 / rank, kin_found=float(_above(ours.max(), best))))
-    scored, known = pair_scores(score_NM, asked.sequences, asked.texts, track.pairs), test.drop_duplicates("protein_id").set_index("protein_id").unit
+        proteins.append(dict(unit=unit, own_text=1 / rank, kin_found=float(ours.max() > best)))
+    scored, known = pair_scores(score_NM, asked.sequences, asked.texts, track.pairs), test.set_index("protein_id").unit
     outcome = pair_outcomes(scored)[["one_way", "group"]]
-    at = {f"{side}_{kind}": scored[f"{side}_{kind}"].map(of).to_numpy() for side in ("anchor", "hard_neg") for kind, of in (("seq", row), ("text", column))}
-    right = [right_or_tied(scored.s_aa, scored.s_ab), right_or_tied(scored.s_bb, scored.s_ba)]
-    kept = [way * fits(at[f"{side}_seq"], at[f"{side}_text"]) for way, side in zip(right, ("anchor", "hard_neg"))]
+    ways = (right_or_tied(scored.s_aa, scored.s_ab), "anchor"), (right_or_tied(scored.s_bb, scored.s_ba), "hard_neg")
+    kept = [right * fits(scored[f"{side}_seq"].map(row).to_numpy(), scored[f"{side}_text"].map(column).to_numpy()) for right, side in ways]
     ids = scored[["anchor_id", "hard_neg_id", "seq_similarity"]]
     units = dict(unit_a=known[scored.anchor_id].to_numpy(), unit_b=known[scored.hard_neg_id].to_numpy())
     return Judged(pd.concat([ids, outcome], axis=1).assign(kept=np.mean(kept, axis=0), **units), pd.DataFrame(proteins))
@@ -123,8 +122,8 @@ def measure(
         rank_SK = place(mean_SK)
         for k, model in enumerate(judged):
             low, high = np.quantile(rank_SK[:, k], [0.025, 0.975])
-            records.append(dict(task=task, model=model, **percentile_interval(mean_K[k], mean_SK[:, k])._asdict(),
-                                rank=place(mean_K)[k], rank_low=low, rank_high=high, n=int(keep.sum()), units=len(set(np.concatenate(units)))))
+            found = percentile_interval(mean_K[k], mean_SK[:, k])._asdict() | dict(rank=place(mean_K)[k], rank_low=low, rank_high=high)
+            records.append(dict(task=task, model=model, **found, n=int(keep.sum()), units=len({*np.concatenate(units)})))
     return pd.DataFrame(records)
 
 GRADES = (0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
@@ -136,4 +135,5 @@ def by_identity(
     "Measure twins of each grade of identity; grades without pairs are left out."
     alike = next(iter(judged.values())).pairs.seq_similarity.to_numpy()
     parts = {f"{low:.0%} to {high:.0%}": (alike >= low) & ((alike < high) | (high == 1)) for low, high in zip(GRADES, GRADES[1:])}
-    return pd.concat([measure(judged, rows=rows, **more).assign(identity=name) for name, rows in parts.items() if rows.any()], ignore_index=True)
+    found = [measure(judged, rows=rows, **more).assign(identity=name) for name, rows in parts.items() if rows.any()]
+    return pd.concat(found, ignore_index=True)

@@ -6,8 +6,9 @@
 __all__ = ['TRACKS', 'Track', 'open_track', 'own_track']
 
 # %% ../../nbs/twinbench/tracks.ipynb #b002
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ class Track:
     question: str
     data: RunData  # table with `unit` and `kin`, pairs, certificate
     files: tuple   # names of the public files that it is made from
+    run: object = None # function of parameters, giving the TrainRun of these data; None: the data are none of a run
 
     @property
     def train(self): # protein table; `split` is train or valid
@@ -44,17 +46,19 @@ class Track:
         test, certificate = self.test, self.data.certificate
         similar = self.pairs.seq_similarity
         return dict(question=self.question, train_proteins=len(self.train), test_proteins=len(test), test_families=test.kin.nunique(),
-                    texts=test.text.nunique(), twins=len(self.pairs), units=test.unit.nunique(), identity=f"{similar.min():.2f} to {similar.max():.2f}",
-                    clean=certificate["clean"], table_hash=certificate["table_hash"][:12],
+                    texts=test.text.nunique(), twins=len(self.pairs), units=test.unit.nunique(),
+                    identity=f"{similar.min():.2f} to {similar.max():.2f}", clean=certificate["clean"],
+                    table_hash=certificate["table_hash"][:12],
                     files={name: sha256_file(source_path(name))[:12] for name in self.files})
 
 # %% ../../nbs/twinbench/tracks.ipynb #b008
-def _run(seed, unit="component", **given):
+def _run(seed, unit="component", **given): # (RunData, function of parameters that gives the run)
     "The data of a training run; units and kin are components, or proteins and families."
     run = TrainRun(seed=seed, **given)
     data = run.prepare(run.read(), say=lambda line: None)
     kin = data.table["family" if unit == "protein" else "component"]
-    return RunData(data.table.assign(unit=data.table.protein_id if unit == "protein" else kin, kin=kin), data.pairs, data.easy, data.certificate, data.mined)
+    table = data.table.assign(unit=data.table.protein_id if unit == "protein" else kin, kin=kin)
+    return replace(data, table=table), partial(TrainRun, **given)
 
 # %% ../../nbs/twinbench/tracks.ipynb #b010
 def _deal(unit_N, seed, valid=0.1, test=0.5): # split of each row
@@ -74,7 +78,7 @@ def _one_family(table, pairs, by, seed):
     chains = table.rename(columns=dict(protein_id="chain_id"))[["chain_id", "sequence", "unit", "split"]]
     certificate = certify(chains, 1.0, by=by)
     if not certificate["clean"]: raise ValueError(f"the splits leak: {certificate['violations']}")
-    return RunData(table, pairs, pairs.head(0), certificate, None)
+    return RunData(table, pairs, pairs.head(0), certificate, None), None
 
 def _receptors(seed):
     "Receptors with a known odorant; twins share none."
@@ -94,15 +98,21 @@ def _variants(seed):
 # %% ../../nbs/twinbench/tracks.ipynb #b011
 _AMR, _OR = ("amr_proteins.faa.gz",), ("mouse_OR_aa.fasta.gz", "mouse_OR_3di.fasta.gz", "mouse_OR_pS6_ligand_response.tar.gz")
 
+_alleles = partial(_run, unit="protein", data="lactamases")
+_heads = partial(_run, base="unirep-1900-bf16+minilm", recipe="balanced_heads", epochs=10) # what a model of ours is trained with
+
 # track -> (question, files, function of a seed)
 TRACKS = dict(
-    alleles=("Which phenotype has an unseen allele of a beta-lactamase whose family is known?", _AMR, partial(_run, unit="protein", data="lactamases")),
-    SHV=("Which phenotype has an SHV allele, learnt from all other families?", _AMR, partial(_run, unit="protein", data="lactamases", test_family="SHV")),
-    TEM=("Which phenotype has a TEM allele, learnt from all other families?", _AMR, partial(_run, unit="protein", data="lactamases", test_family="TEM")),
-    enzymes=("What does a terpene synthase of an unseen family make, by measurement?", ("terpene_synthases_reactions.csv.gz",), partial(_run, data="terpenes")),
+    alleles=("Which phenotype has an unseen allele of a beta-lactamase whose family is known?", _AMR, _alleles),
+    SHV=("Which phenotype has an SHV allele, learnt from all other families?", _AMR, partial(_alleles, test_family="SHV")),
+    TEM=("Which phenotype has a TEM allele, learnt from all other families?", _AMR, partial(_alleles, test_family="TEM")),
+    enzymes=("What does a terpene synthase of an unseen family make, by measurement?",
+             ("terpene_synthases_reactions.csv.gz",), partial(_heads, data="terpenes")),
     receptors=("Which odorants activate an unseen olfactory receptor, by assay?", _OR, _receptors),
-    variants=("Does a fluorescent protein still shine after a substitution at a place never seen changed?", ("avgfp_dms_brightness.tsv.gz",), _variants),
-    wording=("Which text belongs to a toxin of an unseen family, as annotators worded it?", ("toxprot_2005_function.tsv.gz",), partial(_run, data="toxins")))
+    variants=("Does a fluorescent protein still shine after a substitution at a place never seen changed?",
+              ("avgfp_dms_brightness.tsv.gz",), _variants),
+    wording=("Which text belongs to a toxin of an unseen family, as annotators worded it?",
+             ("toxprot_2005_function.tsv.gz",), partial(_heads, data="toxins")))
 
 def open_track(
     name:str,   # one of TRACKS
@@ -111,7 +121,8 @@ def open_track(
     "Make a track from the public files; KeyError for an unknown name, FileNotFoundError where a file is absent."
     if name not in TRACKS: raise KeyError(f"no track {name!r}; there are {', '.join(TRACKS)}")
     question, files, make = TRACKS[name]
-    return Track(name, question, make(seed), files)
+    data, run = make(seed)
+    return Track(name, question, data, files, run)
 
 def own_track(
     path,         # protein table, or a name that `TrainRun` knows
@@ -119,4 +130,5 @@ def own_track(
     **given,      # further parameters of `TrainRun`, such as columns, texts, text_difference
 ) -> Track:       # unseen families
     "Make a track of your own proteins."
-    return Track(str(path), f"Twins of {path}, unseen families", _run(seed, data=str(path), **given), ())
+    data, run = _run(seed, data=str(path), **given)
+    return Track(str(path), f"Twins of {Path(path).name}, unseen families", data, (), run)
