@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics.pairwise import cosine_similarity
 
+from .progress import progress
 from .twins.groups import NO_GROUP, column_groups, make_groups
 from .twins.search import Criterion, in_threads, pair_blocks
 from .twins.similarity import METHODS, Encoded, align, pair_identity
@@ -188,10 +189,13 @@ def _judge_groups(code, evidence, reference):
     considered, dropped, none = 0, Counter({rule: 0 for rule in DROP_REASONS}), np.zeros(0, np.int64)
     kept, echoes = [(none, none, np.zeros(0))], [none]
     blocks = _blocks_in_groups(code)
-    for i, j, alike, lost, echo in in_threads(lambda block: _judge(evidence, *block), blocks, evidence.rules.workers):
-        considered += len(i) + sum(lost.values())
-        dropped.update(lost)
-        kept.append((i, j, alike)); echoes.append(np.unique(echo))
+    size = np.bincount(code[code != NO_GROUP])
+    with progress(what="judging", total=int((size * (size - 1) // 2).sum()), unit=" pairs") as bar:
+        for i, j, alike, lost, echo in in_threads(lambda block: _judge(evidence, *block), blocks, evidence.rules.workers):
+            considered += len(i) + sum(lost.values())
+            dropped.update(lost)
+            kept.append((i, j, alike)); echoes.append(np.unique(echo))
+            bar.update(len(i) + sum(lost.values()))
     i, j, alike = map(np.concatenate, zip(*kept))
     if not reference:
         echo = np.isin(_sequence_pair(evidence, i, j), np.concatenate(echoes))
