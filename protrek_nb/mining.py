@@ -52,8 +52,8 @@ def _distinct_rows(table):
 # %% ../nbs/00_mining.ipynb #c015
 DROP_REASONS = dict(
     same="the sequences are the same", length="the lengths differ too much", wordless="a text has no words, or a protein no labels",
-    text="the functions do not differ",
-    mute="the labels differ, but the texts are the same", low="the sequences are not alike", high="the sequences are all but the same",
+    text="the functions do not differ", low="the sequences are not alike", high="the sequences are all but the same",
+    mute="the labels differ, but the texts are the same",
     cap="beyond the cap of the anchor", echo="another row of the sequence has the function of the other")
 
 # %% ../nbs/00_mining.ipynb #c017
@@ -118,10 +118,10 @@ def _judge(e, i, j):
     heard = close & (e.repeated[i] | e.repeated[j])
     echo = _sequence_pair(e, i[heard], j[heard])
     i, j = drop("text", close, i, j)
-    i, j = drop("mute", (e.text[i] == e.text[j]) & (e.labels is not None), i, j)
     alike = pair_identity(e.encoded, e.seq[i], e.seq[j], e.method, r.min_identity)
     i, j, alike = drop("low", alike < max(r.min_identity, 1e-12), i, j, alike)
     i, j, alike = drop("high", alike > r.max_identity, i, j, alike)
+    i, j, alike = drop("mute", (e.text[i] == e.text[j]) & (e.labels is not None), i, j, alike)
     if r.max_pairs_per_anchor:
         rank = pd.Series(alike).groupby(i).rank("first", ascending=False).to_numpy()  # in the order of j where pairs are equally alike
         i, j, alike = drop("cap", rank > r.max_pairs_per_anchor, i, j, alike)
