@@ -31,10 +31,9 @@ class Bar(tqdm):
     def display(self, msg=None, pos=None):
         if self._time() < self.start_t + self.delay: return False
         if not self.page: return super().display(msg, pos)
-        from IPython.display import display
         text = str(self) if msg is None else msg
         more = dict(display_id=True) if self.output is None else dict(display_id=self.output.display_id, update=True)
-        shown = display({"text/plain": text} if text else {}, raw=True, metadata=dict(protrek_nb="progress"), **more)
+        shown = sys.modules["IPython"].display.display({"text/plain": text} if text else {}, raw=True, metadata=dict(protrek_nb="progress"), **more)
         self.output = self.output or shown
         return True
 
