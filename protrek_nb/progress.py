@@ -33,7 +33,8 @@ class Bar(tqdm):
         if not self.page: return super().display(msg, pos)
         text = str(self) if msg is None else msg
         more = dict(display_id=True) if self.output is None else dict(display_id=self.output.display_id, update=True)
-        shown = sys.modules["IPython"].display.display({"text/plain": text} if text else {}, raw=True, metadata=dict(protrek_nb="progress"), **more)
+        draw, drawn = sys.modules["IPython"].display.display, {"text/plain": text} if text else {}
+        shown = draw(drawn, raw=True, metadata=dict(protrek_nb="progress"), **more)
         self.output = self.output or shown
         return True
 
