@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics.pairwise import cosine_similarity
 
+from .progress import progress
 from .twins.groups import NO_GROUP, column_groups, make_groups
 from .twins.search import Criterion, in_threads, pair_blocks
 from .twins.similarity import METHODS, Encoded, align, pair_identity
@@ -51,8 +52,8 @@ def _distinct_rows(table):
 # %% ../nbs/00_mining.ipynb #c015
 DROP_REASONS = dict(
     same="the sequences are the same", length="the lengths differ too much", wordless="a text has no words, or a protein no labels",
-    text="the functions do not differ",
-    mute="the labels differ, but the texts are the same", low="the sequences are not alike", high="the sequences are all but the same",
+    text="the functions do not differ", low="the sequences are not alike", high="the sequences are all but the same",
+    mute="the labels differ, but the texts are the same",
     cap="beyond the cap of the anchor", echo="another row of the sequence has the function of the other")
 
 # %% ../nbs/00_mining.ipynb #c017
@@ -117,10 +118,10 @@ def _judge(e, i, j):
     heard = close & (e.repeated[i] | e.repeated[j])
     echo = _sequence_pair(e, i[heard], j[heard])
     i, j = drop("text", close, i, j)
-    i, j = drop("mute", (e.text[i] == e.text[j]) & (e.labels is not None), i, j)
     alike = pair_identity(e.encoded, e.seq[i], e.seq[j], e.method, r.min_identity)
     i, j, alike = drop("low", alike < max(r.min_identity, 1e-12), i, j, alike)
     i, j, alike = drop("high", alike > r.max_identity, i, j, alike)
+    i, j, alike = drop("mute", (e.text[i] == e.text[j]) & (e.labels is not None), i, j, alike)
     if r.max_pairs_per_anchor:
         rank = pd.Series(alike).groupby(i).rank("first", ascending=False).to_numpy()  # in the order of j where pairs are equally alike
         i, j, alike = drop("cap", rank > r.max_pairs_per_anchor, i, j, alike)
@@ -188,10 +189,13 @@ def _judge_groups(code, evidence, reference):
     considered, dropped, none = 0, Counter({rule: 0 for rule in DROP_REASONS}), np.zeros(0, np.int64)
     kept, echoes = [(none, none, np.zeros(0))], [none]
     blocks = _blocks_in_groups(code)
-    for i, j, alike, lost, echo in in_threads(lambda block: _judge(evidence, *block), blocks, evidence.rules.workers):
-        considered += len(i) + sum(lost.values())
-        dropped.update(lost)
-        kept.append((i, j, alike)); echoes.append(np.unique(echo))
+    size = np.bincount(code[code != NO_GROUP])
+    with progress(what="judging", total=int((size * (size - 1) // 2).sum()), unit=" pairs") as bar:
+        for i, j, alike, lost, echo in in_threads(lambda block: _judge(evidence, *block), blocks, evidence.rules.workers):
+            considered += len(i) + sum(lost.values())
+            dropped.update(lost)
+            kept.append((i, j, alike)); echoes.append(np.unique(echo))
+            bar.update(len(i) + sum(lost.values()))
     i, j, alike = map(np.concatenate, zip(*kept))
     if not reference:
         echo = np.isin(_sequence_pair(evidence, i, j), np.concatenate(echoes))

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from .core import atomic_dir, atomic_path, environment, patch_to, read_json, sha256_text, write_json, write_table
 from .damage import verify_sums, write_sums
 from .models.store import store_key, weights_hash
+from .progress import progress
 
 # %% ../nbs/search.ipynb #v007
 COLUMNS = dict(sequence="sequence", text="text", structure="structure_3di")  # tower -> column of the protein table
@@ -87,7 +87,7 @@ def embed_table(
     if not len(table): raise ValueError("the table has no rows: there is nothing to embed")
     pieces, key, row_of, found = length_pieces(set(table[column])), vectors_key(model, kind), {}, []
     total = sum(len(s) for piece in pieces for s in piece)
-    with tqdm(total=total, unit=" letters", unit_scale=True, delay=2, disable=None, desc=kind) as bar:
+    with progress(what=kind, total=total, unit=" letters") as bar:
         for strings in pieces:
             row_of |= {s: len(row_of) + k for k, s in enumerate(strings)}
             found.append(_piece(model, kind, key, strings, parts))
@@ -159,13 +159,17 @@ def make_index(
     "Write an index; ValueError for vectors that are no unit vectors."
     if dtype not in ("float16", "float32"): raise ValueError(f"dtype={dtype!r}: 'float16' or 'float32'")
     if not len(vectors): raise ValueError("no vectors: there is nothing to search")
-    blocks = (vectors.rows_ND[at:at + PIECE] for at in range(0, len(vectors), PIECE))
-    norm_N = np.concatenate([np.linalg.norm(rows.astype(np.float32), axis=1) for rows in blocks])
+    cuts = range(0, len(vectors), PIECE)
+    blocks = (vectors.rows_ND[at:at + PIECE].astype(np.float32) for at in progress(cuts, "checking"))
+    norm_N = np.concatenate([np.linalg.norm(rows, axis=1) for rows in blocks])
     if odd := int((~(abs(norm_N - 1) < .01)).sum()): raise ValueError(f"{odd:,} of {len(vectors):,} vectors are not of length 1")
     if replace and Path(folder).exists() and not (Path(folder)/"manifest.json").is_file():
         raise FileExistsError(f"{folder} is not an index and is left alone: choose another name")
     with atomic_dir(folder, replace) as temp:
-        np.save(temp/"vectors.npy", vectors.rows_ND.astype(dtype, copy=False))
+        with (temp/"vectors.npy").open("wb") as f:
+            header = dict(descr=np.lib.format.dtype_to_descr(np.dtype(dtype)), fortran_order=False, shape=vectors.rows_ND.shape)
+            np.lib.format.write_array_header_1_0(f, header)
+            for at in progress(cuts, "writing"): f.write(vectors.rows_ND[at:at + PIECE].astype(dtype, order="C").tobytes())
         write_table(temp/"ids.parquet", vectors.table)
         write_json(temp/"manifest.json", dict(format=FORMAT, dtype=dtype, **vectors.about, versions=environment()["packages"]))
         write_sums(temp)
@@ -245,7 +249,7 @@ def best_rows(
     torch.set_num_threads(1)  # a block fits into a core's cache, and waiting for each other costs more than it brings
     try:
         found = []
-        for at in range(0, len(query_QD), AT_ONCE):
+        for at in progress(range(0, len(query_QD), AT_ONCE), "searching", unit=" blocks"):
             score_NQ = _all_scores(rows_ND, query_QD[at:at + AT_ONCE], block)
             found += [_best(rows_ND, q_D, score_NQ[:, k], top, ids) for k, q_D in enumerate(query_QD[at:at + AT_ONCE])]
     finally: torch.set_num_threads(threads)

@@ -134,3 +134,17 @@ def test_a_text_encoder_cannot_run_its_code(tmp_path):
     core.write_json(tmp_path / "tokenizer_config.json", dict(auto_map=dict(AutoTokenizer=["own.Tokenizer", None])))
     with pytest.raises(ValueError, match="trust_remote_code"): go.make_texts(go.GoRun(text=str(tmp_path)), load_go().ontology)
     assert not (tmp_path / "was run").exists()
+
+
+def test_what_go_sets_aside_is_told_before_the_split(tmp_path, monkeypatch):
+    "A split may fail, and then the reason is often in the rows that were set aside."
+    from protrek_nb import go
+    from protrek_nb.runs import fit
+    rows = "".join(f"P{i}\tMKVLAAGIVGLCAKAYWDERTS\tGO:0000001\n" for i in range(4))
+    (tmp_path / "go.tsv").write_text(f"protein_id\tsequence\tterms\n{rows}bad\tMK7LV\tGO:0000001\n")
+    (tmp_path / "go.obo").write_text("format-version: 1.2\n\n[Term]\nid: GO:0008150\nname: process\nnamespace: biological_process\n\n"
+                                     "[Term]\nid: GO:0000001\nname: eating\nnamespace: biological_process\nis_a: GO:0008150\n")
+    run = go.GoRun(name="few", data=str(tmp_path / "go.tsv"), ontology=str(tmp_path / "go.obo"), encoder="letters")
+    with helpers.runs_in(tmp_path), pytest.raises(ValueError): fit(run, helpers.quiet)
+    rejected = pd.read_csv(next(tmp_path.glob("few*/rejected.csv")))
+    assert rejected[["row", "value"]].values.tolist() == [[6, "bad"]]

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from protrek_nb import go
+from protrek_nb.go.data import load_go
 from protrek_nb.core import read_json
 from protrek_nb.go import compare
 from protrek_nb.models.weights import has_weights
@@ -14,7 +15,7 @@ def test_predicts_what_was_measured(tmp_path):
     "A run on summaries from two files, a table of terms and a FASTA file beside it: scores of the loaded system are those that were measured, parents score at least as high as children, and a sequence that cannot be read is named."
     table = load_terms()
     table = table[table.family.isin(table.family.unique()[:60])]
-    found = go.load_go()
+    found = load_go()
     ids = {p: [found.ontology.ids[r] for r in rows] for p, rows in zip(found.annotations.proteins, found.annotations.rows)}
     (tmp_path / "terms.tsv").write_text("".join(f"{p}\t{t}\n" for p in table.protein_id for t in ids[p]))
     (tmp_path / "proteins.fasta").write_text("".join(f">{p}\n{s}\n" for p, s in zip(table.protein_id, table.sequence)))

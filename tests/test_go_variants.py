@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 import torch
 from protrek_nb import go
+from protrek_nb.go.data import load_go
 from protrek_nb.core import read_json, read_table
 from protrek_nb.go.ontology import Ontology
 from protrek_nb.go.terms import TermText
@@ -46,7 +47,7 @@ def test_pretrained_encoders(tmp_path):
 def test_small_tables(tmp_path):
     "Where too few terms could be held out, what can be asked is measured and the rest is named; where nothing could choose a checkpoint, the run ends before it trains."
     run = go.GoRun(name="few", data=few_proteins(tmp_path / "few.csv", 12), ontology=str(toy_obo_path()), encoder="letters", epochs=1, batch_size=16, replicates=2)
-    found = go.load_go(run.data, run.ontology)
+    found = load_go(run.data, run.ontology)
     assert not set(found.hidden) & set(found.ontology.roots)
     found.hidden = found.hidden[:0]
     proteins = go.open_residues("letters", dict(zip(found.table.protein_id, found.table.sequence)), store_dir=tmp_path / "residues")

@@ -23,12 +23,12 @@ from transformers.trainer_utils import set_seed as seed_everything
 from .annotations import ProteinTerms
 from .attention import GoModel, GoModelConfig
 from .candidates import BatchBuilder, miner_curriculum
-from ..core import find_path, parse_parameters, patch_to, read_json, read_table, sha256_file, write_table
+from ..core import find_path, hash_table, parse_parameters, patch_to, read_json, read_table, sha256_file, write_table
 from ..curriculum import Curriculum, Phases
 from ..models.encoders import open_encoder, open_means, open_residues
 from ..data.checks import check_sequence
 from ..metrics.cafa import macro_aupr
-from .data import GoData, go_paths, load_go
+from .data import GoData, go_paths, read_go
 from .judge import attention_of, baselines, frequency_prior, measure_question, measure_attention, measure_namespaces, questions
 from .system import GoSystem, GoTrainer, ProteinPlan, TextReader, WordReader, score_proteins
 from ..model import default_device
@@ -97,26 +97,27 @@ class GoRun(Run):
 # %% ../../nbs/08_go.ipynb #c013
 @patch_to(GoRun)
 def read(self): # GoData
-    "Read, split and hold out terms."
-    return load_go(self.data, self.ontology, self.max_identity, self.seed)
+    "Read, and set aside what cannot be used."
+    return read_go(self.data, self.ontology)
 
 @patch_to(GoRun)
 def hash_data(self, inputs): # data_hash and files
-    "Hash the proteins with their split, and both files."
+    "Hash the proteins, and both files."
     files = {path.name: sha256_file(path) for path in go_paths(self.data, self.ontology)}
-    return dict(data_hash=inputs.certificate["table_hash"], files=files)
+    return dict(data_hash=hash_table(inputs.table[["protein_id", "sequence"]]), files=files)
 
 @patch_to(GoRun)
 def notes(self, inputs, prepared): # what was read and what was held out
     "Give annotations.json."
-    read, held_out = inputs.annotations, [inputs.ontology.ids[r] for r in inputs.hidden]
+    read, held_out = inputs.annotations, [prepared.ontology.ids[r] for r in prepared.hidden]
     return {"annotations.json": dict(read.counts, unknown=dict(read.unknown.most_common()), held_out=held_out)}
 
 # %% ../../nbs/08_go.ipynb #c015
 @patch_to(GoRun)
 def prepare(self, inputs, say=None): # GoData with `proteins`
-    "Look up the vectors of all proteins; the first process computes what the store lacks."
-    encoder, look_up = open_encoder(self.source), open_means if self.summarised else open_residues
+    "Split, hold out terms, and look up the vectors of all proteins; the first process computes what the store lacks."
+    inputs, encoder = inputs.split(self.max_identity, self.seed), open_encoder(self.source)
+    look_up = open_means if self.summarised else open_residues
     with first_process_first():
         store = look_up(encoder, dict(zip(inputs.table.protein_id, inputs.table.sequence)), say=say)
     store.first = encoder.width # of a summary's first part

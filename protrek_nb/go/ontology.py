@@ -216,6 +216,7 @@ class Annotations:
     sequences: list | None = None  # where the file has them
     unknown: Counter = field(default_factory=Counter) # ids that the ontology does not know, with their number
     counts: dict = field(default_factory=dict)        # how many of what, and `rejected`: what was set aside, a `Rejected`
+    lines: list = field(default_factory=list)         # the first line of each protein in the file, where it was read from one
 
     def __len__(self): return len(self.proteins)
 
@@ -310,7 +311,7 @@ def read_annotations(
                   redirected=sum(g in ontology.redirect for ids in ids_of.values() for g in ids),
                   unknown_terms=len(unknown), unknown_annotations=unknown.total(), **counts, rejected=rejected)
     sequences = [sequence_of.get(p, "") for p in rows] if sequence_of else None
-    return Annotations(list(rows), list(rows.values()), sequences, unknown, counts)
+    return Annotations(list(rows), list(rows.values()), sequences, unknown, counts, [line_of[protein] for protein in rows])
 
 # %% ../../nbs/go/ontology.ipynb #c068
 @patch_to(Ontology)
