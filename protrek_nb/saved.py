@@ -84,8 +84,9 @@ def read(cls,
 SYSTEMS = dict(twins="protrek_nb.train:TwinPredictor", go="protrek_nb.go:TermPredictor",
                pairs="protrek_nb.pairs:PairPredictor", binding="protrek_nb.binding:SitePredictor")
 
-AUTO_MODEL = ("Its vectors, in programs that know transformers; `get_protein_repr(list)` and `get_text_repr(list)` give them:", "", "```python",
-              "import protrek_nb.model", "from transformers import AutoModel", 'model = AutoModel.from_pretrained("this/folder")', "```", "")
+AUTO_MODEL = ("Its vectors, in programs that know transformers; `get_protein_repr(list)` and `get_text_repr(list)` give them:", "",
+              "```python", "import protrek_nb.model", "from transformers import AutoModel",
+              'model = AutoModel.from_pretrained("this/folder")', "```", "")
 
 class Predictor:
     "A trained system that predicts."
@@ -150,8 +151,9 @@ def control_lines(
     kind:type,    # the Predictor
 ) -> list:        # lines of Markdown; empty where nothing was controlled
     "Say what scorers reach that see only one side of a pair."
-    records = pd.DataFrame([r for r in results.get("controls", []) if r.get("model") == kind.own and "both" in r.get("control", "")])
-    if not len(records): return []
+    found = [r for r in results.get("controls", []) if r.get("model") == kind.own and "both" in r.get("control", "")]
+    if not found: return []
+    records = pd.DataFrame(found)
     cells = records[["value", "low", "high"]].astype(float).itertuples(index=False)
     said = [f"- {control}: {with_interval(*cell)}" for control, cell in zip(records.control, cells)]
     return ["Controls, which see too little to be better than 0.5:", "", *said, ""]
@@ -192,7 +194,8 @@ def make_card(
         'model = load("this/folder")', "predicted = model.predict(table)", "```", "", *kind.more_use, "## Data", "",
         f"`{data_name(saved)}`, {rows or 'rows not counted'}; hash {params['data_hash'][:16]}.", "", "## Splits", "",
         f"At an identity of {certificate.get('threshold')} or more, {clean} (certificate.json).{searched}", "",
-        "## Results on the test split", "", "95 % intervals redraw what a number stands on: groups of relatives (families), or alleles.", "",
+        "## Results on the test split", "",
+        "95 % intervals redraw what a number stands on: groups of relatives (families), or alleles.", "",
         *result_rows(results, kind), "", *control_lines(results, kind), *cost_lines(results),
         "## Limits", "", " ".join(kind.limits.split()), "", "## Licences", "", *licence_lines(saved), ""])
 
