@@ -49,6 +49,7 @@ def fetch(
 TOOLS = dict(foldseek="conda install -c bioconda foldseek (3Di strings of structures)",
              mmseqs="conda install -c bioconda mmseqs2 (clusters of large tables)")
 EXTRAS = dict(biotite="pip install 'protrek_nb[structure]' (reads PDB and mmCIF files)",
+              sentence_transformers="pip install 'protrek_nb[export]' (writes towers as SentenceTransformers)",
               papermill="pip install 'protrek_nb[dev]'", matplotlib="pip install 'protrek_nb[report]'")
 
 def doctor():
