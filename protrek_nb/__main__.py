@@ -29,7 +29,7 @@ def train_run(
     if is_first_process(): print(f"run folder: {folder}")
 
 # %% ../nbs/command.ipynb #r009
-TASKS = dict(mine="mine", split="split", embed="embed", index="index", search="search", score="score", eval="evaluate")
+TASKS = dict(mine="mine", split="split", embed="embed", index="index", search="search", score="score", eval="evaluate", export="export")
 PREDICT = dict(twins="predict_twins", go="predict_go", pairs="predict_pairs", sites="predict_sites")
 
 app = typer.Typer(**PLAIN, no_args_is_help=True, help="Protein-text models: train, predict, search, score.")

@@ -9,15 +9,15 @@ __all__ = ['SUMS', 'write_sums', 'read_sums', 'verify_sums', 'verify_listed', 's
 import errno, json, os, platform, re, time
 from pathlib import Path
 
-from .core import RunDir, atomic_path, sha256_file, write_json
+from .core import RunDir, atomic_path, open_to_readers, sha256_file, write_json
 
 # %% ../nbs/damage.ipynb #d021
 SUMS = "SHA256SUMS"
 
 def _files_in(folder):
-    "List the files below `folder` as sorted relative paths, without SHA256SUMS."
+    "List the files below `folder` as sorted relative paths, without SHA256SUMS and without what programs hide there, such as `.cache`."
     found = (p.relative_to(folder).as_posix() for p in Path(folder).rglob("*") if p.is_file())
-    return sorted(p for p in found if p != SUMS)
+    return sorted(p for p in found if p != SUMS and not p.startswith("."))
 
 def _write(folder, sums):
     "Write SHA256SUMS."
@@ -66,7 +66,8 @@ def seal(
     folder, # gets lines in SHA256SUMS, or new sums in those that are there; lines of files that are gone go
     *names, # files in it that are complete
 ):
-    "Seal files."
+    "Seal files, and let others read them."
+    for name in names: open_to_readers(Path(folder)/name)
     sums = read_sums(folder) if (Path(folder)/SUMS).is_file() else {}
     kept = {name: s for name, s in sums.items() if (Path(folder)/name).is_file()}
     _write(folder, kept | {name: sha256_file(Path(folder)/name) for name in names})
@@ -80,7 +81,7 @@ def finish_run(
     run_dir.metrics_path.unlink(missing_ok=True)
     with atomic_path(run_dir.metrics_path) as temp:
         write_json(temp, metrics)
-        names = [n for n in _files_in(run_dir.path) if "/" not in n and not n.startswith(".") and n != run_dir.log_path.name]
+        names = [n for n in _files_in(run_dir.path) if "/" not in n and n != run_dir.log_path.name]
         _write(run_dir.path, {n: sha256_file(run_dir.path/n) for n in names} | {run_dir.metrics_path.name: sha256_file(temp)})
 
 # %% ../nbs/damage.ipynb #d041

@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics.pairwise import cosine_similarity
 
+from .progress import progress
 from .twins.groups import NO_GROUP, column_groups, make_groups
 from .twins.search import Criterion, in_threads, pair_blocks
 from .twins.similarity import METHODS, Encoded, align, pair_identity
@@ -188,10 +189,13 @@ def _judge_groups(code, evidence, reference):
     considered, dropped, none = 0, Counter({rule: 0 for rule in DROP_REASONS}), np.zeros(0, np.int64)
     kept, echoes = [(none, none, np.zeros(0))], [none]
     blocks = _blocks_in_groups(code)
-    for i, j, alike, lost, echo in in_threads(lambda block: _judge(evidence, *block), blocks, evidence.rules.workers):
-        considered += len(i) + sum(lost.values())
-        dropped.update(lost)
-        kept.append((i, j, alike)); echoes.append(np.unique(echo))
+    size = np.bincount(code[code != NO_GROUP])
+    with progress(what="judging", total=int((size * (size - 1) // 2).sum()), unit=" pairs") as bar:
+        for i, j, alike, lost, echo in in_threads(lambda block: _judge(evidence, *block), blocks, evidence.rules.workers):
+            considered += len(i) + sum(lost.values())
+            dropped.update(lost)
+            kept.append((i, j, alike)); echoes.append(np.unique(echo))
+            bar.update(len(i) + sum(lost.values()))
     i, j, alike = map(np.concatenate, zip(*kept))
     if not reference:
         echo = np.isin(_sequence_pair(evidence, i, j), np.concatenate(echoes))
@@ -282,8 +286,9 @@ def plot_twin(
         ax.text(-1.5, -y, f"{pair[f'{side}_id']}  {at}", ha="right", va="center", fontsize=9)
         ax.text(len(row) + .5, -y, at + len(row.replace("-", "")) - 1, va="center", fontsize=9)
     ax.text(column, .75, f"{at_a + len(row_a[:column].replace('-', ''))}", ha="center", fontsize=9, color="#c8102e")
-    ax.set(xlim=(-9, len(row_a) + 4), ylim=(-1.6, 1.2),
-           title=f"{pair['seq_similarity']:.1%} alike in sequence, texts {pair['text_similarity']:.0%} alike")
+    ax.set(xlim=(-9, len(row_a) + 4), ylim=(-1.6, 1.2))
+    title = f"{pair['anchor_id']} and {pair['hard_neg_id']}: {100 * pair['seq_similarity']:.1f} % alike in sequence"
+    fig.suptitle(f"{title}, texts {100 * pair['text_similarity']:.0f} % alike", x=0.012, ha="left", fontsize=12, fontweight="bold")
     for y, text in ((1, texts[0]), (1 - lines[0] / sum(lines) - .04, texts[1])):
         below.text(.01, y, text, va="top", fontsize=9, color="#303030", transform=below.transAxes)
     for axis in (ax, below): axis.axis("off")

@@ -13,7 +13,6 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.nn import functional as F
-from tqdm import tqdm
 from transformers import AutoConfig, AutoModel, BertConfig, EsmConfig, PreTrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 from protrek_nb.models.adapt import (add_lora, checkpoint_activations, freeze, inject_lora, load_adapter, merge_lora, save_adapter,
@@ -31,6 +30,7 @@ from .models.tokens import (AA_VOCAB, FOLDSEEK_VOCAB, TowerTokenizer, bert_token
     load_tokenizer, batch_limits, pad_rows, plain_letters, plan_batches, wordpiece_vocab)
 from .models.towers import Tower
 from .models.unirep import UniRepConfig
+from .progress import progress
 
 # %% ../nbs/02_model.ipynb #c006
 _all_ = ["add_lora", "checkpoint_activations", "freeze", "load_adapter", "merge_lora", "save_adapter", "trainable_table", "wordpiece_vocab",
@@ -166,7 +166,7 @@ def encode(
     budget, overhead = batch_limits(self.device)
     overhead = overhead if self.batch_overhead is None else self.batch_overhead
     plan = plan_batches([len(i) for i in ids], self.token_budget or budget, overhead)
-    shown = tqdm(plan, kind, delay=2, leave=False, disable=torch.is_grad_enabled() or None)  # in a terminal, where it takes its time
+    shown = plan if torch.is_grad_enabled() else progress(plan, kind, unit=" batches")  # training has a bar of its own
     vec_PI = torch.cat([tower.pool(*pad_rows([ids[i] for i in batch], pad, self.device), reader) for batch in shown])
     place = torch.empty(len(ids), dtype=torch.long)
     place[torch.tensor([i for batch in plan for i in batch])] = torch.arange(len(ids))

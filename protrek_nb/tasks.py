@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['system_of', 'open_model', 'open_text_model', 'score', 'predict_twins', 'predict_go', 'predict_sites', 'predict_pairs',
-           'embed', 'index', 'search', 'mine', 'split', 'evaluate']
+           'embed', 'index', 'search', 'mine', 'split', 'evaluate', 'export']
 
 # %% ../nbs/tasks.ipynb #t004
 import contextlib, shutil, sys
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from .core import find_path, read_json, write_json
+from .core import find_model, find_path, read_json, write_json
 from .data.output import check_out, say, tell_rejected, write_result
 from .data.rows import read_rows
 from .data.tables import read_proteins, read_questions
@@ -24,7 +24,7 @@ def system_of(
     model,      # as a person types it
 ) -> str:       # "twins", "go", "pairs" or "binding" of a run; "" for a protein-text model that is no run
     "Tell what kind of model lies in a folder."
-    folder = find_path(model)
+    folder = find_model(model)
     about = next((f/"saved.json" for f in (folder, folder/"model") if (f/"saved.json").is_file()), None)
     if about: return read_json(about)["system"]
     if not (folder/"params.json").is_file(): return ""
@@ -32,7 +32,7 @@ def system_of(
     return Saved.read(folder).system  # a run that is not finished says so
 
 def open_model(
-    model,           # folder of a run or of a ProTrek model, weights file, or "owner/name" on the hub
+    model,           # folder of a run or its name, folder of a ProTrek model, weights file, or "owner/name" on the hub
     system="",       # what it must be: "twins" (any protein-text model), "go", "pairs", "binding"; "": anything
 ):                   # a Predictor, or a ProTrek where it is no run
     "Open a model of any kind; ValueError where it is of another kind than is needed."
@@ -42,11 +42,11 @@ def open_model(
         raise ValueError(f"{model} is {known.get(found or 'twins', found)}, and {known[system]} is needed: give the folder of such a run")
     if found:
         from protrek_nb.saved import load
-        return load(find_path(model))
-    if not find_path(model).exists() and str(model).count("/") != 1:
+        return load(model)
+    if not find_model(model).exists() and str(model).count("/") != 1:
         raise FileNotFoundError(f"{model}: no such model; give the folder of a run or of a ProTrek model, or owner/name of the hub")
     from protrek_nb.model import ProTrek, default_device, quiet
-    with quiet(): return ProTrek.from_pretrained(str(find_path(model))).to(default_device())
+    with quiet(): return ProTrek.from_pretrained(str(find_model(model))).to(default_device())
 
 def open_text_model(
     model,      # as for `open_model`
@@ -212,7 +212,7 @@ def search(
     verify=False,      # compare all of the index with its sums first
     out="-",           # where to: .tsv, .csv, .parquet, .json or .jsonl; - is standard output
 ):
-    "Find the proteins, or the texts, that are nearest to each query, exactly."
+    "Find the proteins, or the texts, that are nearest to each query, exactly; a model with readers ranks by its towers, relatives by them."
     from protrek_nb.search import Index
     if top < 1: raise ValueError(f"top = {top}: at least one hit is needed")
     table, kind = _queries(file, text, sequence, kind, out)
@@ -326,3 +326,21 @@ def _measure_pairs(model, table, by, seed):
     found = area_intervals(label_N, prob_N, codes_N, 1000, seed)
     found |= threshold_intervals(label_N, prob_N, predictor.thresholds["pair"], codes_N, 1000, seed)
     return pd.DataFrame({name: x._asdict() for name, x in found.items()}).T.rename_axis("metric").reset_index().assign(n=len(table))
+
+# %% ../nbs/tasks.ipynb #t023
+def export(
+    model,                     # folder of a finished run or its name, or folder of a ProTrek model
+    *,
+    out,                       # folder that is made; with --to hub, the name on the hub, owner/name
+    to="sentence-transformer", # "sentence-transformer" (a tower), "peft" (the adapters of a run) or "hub" (all of it, with its card)
+    tower="text",              # that becomes a SentenceTransformer: "text", "sequence" or "structure"
+    public=False,              # on the hub, whether everybody may read it
+):
+    "Hand a model on: to sentence-transformers, to peft, or to a model hub; its vectors stay the same."
+    if to not in ("sentence-transformer", "peft", "hub"): raise ValueError(f"--to {to}: sentence-transformer, peft or hub")
+    from protrek_nb.export import export_adapters, export_sentence_transformer, push_to_hub
+    with _speaking():
+        if to == "sentence-transformer": export_sentence_transformer(open_text_model(model).cpu(), out, tower)
+        elif to == "peft": export_adapters(model, out)
+        else: out = push_to_hub(model, str(out), public)
+    say(f"{model} is in {out}")

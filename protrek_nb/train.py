@@ -27,7 +27,7 @@ from .eval import (average_both, compare_models, evaluate_twins, fit_platt, inde
 from .mining import TwinRules, mine_twins
 from .model import ProTrek, default_device, wordpiece_vocab
 from .runs import Run, begin, fit
-from .saved import Predictor, Saved, save_system
+from .saved import AUTO_MODEL, Predictor, Saved, save_system
 from .models.aligned import make_frame
 from .training.alleles import allele_table, allele_twins, blind_scores, rival_scores, split_alleles
 from .training.proteins import many_twins, parse_columns, read_inputs
@@ -361,10 +361,11 @@ def summarise(
 # %% ../nbs/05_train.ipynb #sv02
 class TwinPredictor(Predictor):
     "Says how well a text describes a protein. It was fine-tuned on twins, which are proteins of one family with different texts."
-    run_class, records, own = TrainRun, ("twins", "easy"), "tuned"
+    run_class, records, own = TrainRun, ("alleles", "twins", "easy"), "tuned"
     limits = """A score ranks texts for a protein, or proteins for a text. Its probability holds where right and wrong texts are as many,
     and as different, as in the validation pairs, on which thresholds were chosen too.
     Kinds of proteins that the data do not have were not measured."""
+    more_use = AUTO_MODEL
     def __init__(self, saved):
         super().__init__(saved)
         self.model = ProTrek.from_pretrained(saved.folder, verify=False).to(default_device())

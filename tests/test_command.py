@@ -148,14 +148,15 @@ def test_wrong_indexes(made, tmp_path):
 
 
 def test_no_network(tmp_path, monkeypatch):
-    "What cannot be fetched is named, with what to do; nothing is left."
-    import pooch
-    def cut(*args, **kwargs): raise ConnectionError("no route")
-    monkeypatch.setattr(pooch, "retrieve", cut)
-    (tmp_path / "list.tsv").write_text("file\turl\tbytes\tsha256\tlicence\nt.tsv\thttps://example.org/t.tsv\t3\t" + "0" * 64 + "\tCC0\n")
-    refused(call(f"fetch t.tsv --listed {tmp_path}/list.tsv --folder {tmp_path}/data"), "could not be fetched .* is there a network")
-    refused(call(f"fetch t.tsv --listed {tmp_path}/list.tsv --folder {tmp_path}/data --offline"), "without --offline")
-    assert not (tmp_path / "data").exists()
+    "What cannot be fetched is named, with what to do; nothing is left that looks whole."
+    import requests
+    from protrek_nb.data import download
+    def cut(*args, **kwargs): raise requests.ConnectionError("no route")
+    monkeypatch.setattr(requests, "get", cut)
+    monkeypatch.setattr(download, "WAIT", 0)
+    refused(call(f"fetch ZN_test --folder {tmp_path}/data"), "could not be fetched .* is there a network")
+    refused(call(f"fetch ZN_test --folder {tmp_path}/data --offline"), "ZN_test without --offline")
+    assert [p for p in (tmp_path / "data").rglob("*") if p.is_file()] == []
 
 
 def test_structures(tmp_path, monkeypatch):

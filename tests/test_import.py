@@ -5,7 +5,7 @@ import sys
 
 from conftest import ROOT
 
-HEAVY = ("matplotlib", "seaborn", "umap", "faiss", "IPython", "ipykernel", "nbdev", "fastcore", "execnb", "papermill", "tensorboard")
+HEAVY = ("matplotlib", "seaborn", "umap", "faiss", "IPython", "ipykernel", "nbdev", "fastcore", "execnb", "papermill", "tensorboard", "sentence_transformers")
 WITHOUT_TORCH = ("core", "data.checks", "data.rows", "data.tables", "data.sources", "toy.world", "twins.similarity", "twins.search", "twins.groups", "twins.texts", "mining",
                  "splits.components", "splits.certificate")
 

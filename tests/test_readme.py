@@ -55,7 +55,7 @@ def test_the_commands_run(tiny_path, tmp_path, monkeypatch):
     from protrek_nb.__main__ import app
     monkeypatch.chdir(tmp_path)
     lines = [line.split("#")[0].strip() for _, text in FENCED for line in text.splitlines() if line.startswith("protrek-nb ")]
-    assert [line.split()[1] for line in lines] == ["report", "score", "embed", "index", "search"]
+    assert [line.split()[1] for line in lines] == ["report", "score", "embed", "index", "search", "export"]
     for line in lines[1:]:
         words = [dict({"reports/runs/twins": str(ROOT / "data/toy_base"), "data/toy_base": str(ROOT / "data/toy_base"), "my_proteins.tsv": str(tiny_path)}).get(w, w) for w in shlex.split(line)]
         done = CliRunner().invoke(app, words[1:], prog_name="protrek-nb")

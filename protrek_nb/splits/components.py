@@ -18,6 +18,7 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 from ..data.checks import has_value
 from ..core import sha256_text
+from ..progress import progress
 from ..twins.search import Criterion, linked_groups
 from ..twins.similarity import Encoded, pair_identity
 
@@ -111,14 +112,17 @@ def bounded_pairs(
     block=256,     # rows of `seqs_a` compared at a time, which bounds the memory
 ):                 # yields (i, j, bound) for each block: rows whose bound reaches the threshold, the highest first
     "Search all pairs for those that the bound cannot rule out."
-    for first in range(0, len(seqs_a), block):
-        others, shift = (seqs_a[first:], first) if seqs_b is None else (seqs_b, 0)
-        bound = cdist(seqs_a[first:first + block], others, scorer=LCSseq.normalized_similarity, dtype=np.float32,
-                      score_cutoff=max(threshold - 2e-6, 0), workers=-1)  # what is below the cutoff comes back as 0
-        i, j = np.nonzero(bound >= threshold - 1e-6)
-        if seqs_b is None: i, j = i[i < j], j[i < j]
-        order = np.argsort(-bound[i, j], kind="stable")
-        yield i[order] + first, j[order] + shift, bound[i, j][order]
+    n = len(seqs_a)
+    with progress(what="comparing sequences", total=n * (n if seqs_b is None else 2 * len(seqs_b)) // 2, unit=" pairs") as bar:
+        for first in range(0, n, block):
+            others, shift = (seqs_a[first:], first) if seqs_b is None else (seqs_b, 0)
+            bound = cdist(seqs_a[first:first + block], others, scorer=LCSseq.normalized_similarity, dtype=np.float32,
+                          score_cutoff=max(threshold - 2e-6, 0), workers=-1)  # what is below the cutoff comes back as 0
+            i, j = np.nonzero(bound >= threshold - 1e-6)
+            if seqs_b is None: i, j = i[i < j], j[i < j]
+            order = np.argsort(-bound[i, j], kind="stable")
+            yield i[order] + first, j[order] + shift, bound[i, j][order]
+            bar.update(min(block, n - first) * len(others) - (min(block, n - first) ** 2 // 2 if seqs_b is None else 0))
 
 # %% ../../nbs/splits/components.ipynb #c036
 def _merge_similar(label_N, seqs, threshold):
@@ -148,7 +152,7 @@ def fragment_pairs(
     table = csr_array((np.ones(len(words), np.int32), column, ends), shape=(len(ends) - 1, int(column.max(initial=0)) + 1))
     n_words, start = np.maximum(np.diff(ends), 1), 0 if seqs_b is None else len(seqs_a)
     other = table[start:].T.tocsr() # turned once, not for every block
-    for first in range(0, len(seqs_a), block):
+    for first in progress(range(0, len(seqs_a), block), "comparing words", unit=" blocks"):
         common = (table[first:min(first + block, len(seqs_a))] @ other).tocoo()
         i, j = common.row + first, common.col + start
         enough = common.data >= threshold * np.minimum(n_words[i], n_words[j])

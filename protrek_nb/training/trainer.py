@@ -19,6 +19,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from ..core import RunDir, discard, explain_full, patch_to, read_json, write_json, write_table
 from ..damage import write_sums
+from ..progress import above_bars, progress
 from ..runs import best_checkpoint, checkpoints, history, is_first_process, resume_point, wait_for_all
 from .recipes import Optimisation
 
@@ -92,9 +93,13 @@ class FollowPlan(TrainerCallback):
         control.should_training_stop = out_of_patience(self.plan, state)
         if running := self.trainer.running: # of the epoch that was cut off
             self.trainer._tr_loss += running[0]; self.trainer._globalstep_last_logged = running[1]
-        self.trainer.running = None
-    def on_epoch_begin(self, args, state, control, **kwargs): self.plan.epoch = state.global_step // self.plan.steps_per_epoch
+        self.trainer.running, bar = None, self.trainer.bar
+        bar.n = bar.initial = bar.last_print_n = state.global_step
+    def on_epoch_begin(self, args, state, control, **kwargs):
+        self.plan.epoch = state.global_step // self.plan.steps_per_epoch
+        self.trainer.bar.set_description(f"epoch {self.plan.epoch + 1}/{self.plan.epochs}", refresh=False)
     def on_step_end(self, args, state, control, **kwargs):
+        self.trainer.bar.update()
         every = self.plan.recipe.save_steps
         if every and state.global_step % every == 0 and state.global_step % self.plan.steps_per_epoch: control.should_save = True
 
@@ -128,6 +133,10 @@ class PlannedTrainer(Trainer):
     def get_train_dataloader(self): return DataLoader(self.plan, batch_size=1, shuffle=False, collate_fn=only_batch)
     def get_decay_parameter_names(self, model): return [name for name, _ in model.named_parameters()]
     def floating_point_ops(self, inputs): return 0
+
+    def train(self, *args, **kwargs):
+        "Train, and show how far the run is and how long it takes at most."
+        with progress(what="training", total=self.plan.steps) as self.bar: return super().train(*args, **kwargs)
 
     def _run_epoch(self, **kwargs):
         if not self.control.should_training_stop: super()._run_epoch(**kwargs) # a resumed run may be over
@@ -200,7 +209,7 @@ def evaluate(self, *args, **kwargs):
     self.log(metrics)
     shown = {k.removeprefix("eval_").removeprefix("train_"): v for k, v in metrics.items() if isinstance(v, float) and k != "epoch"}
     numbers = "  ".join(f"{name} {value:.3f}" for name, value in shown.items())
-    self.say(f"epoch {round(self.state.epoch):3d}/{int(self.args.num_train_epochs)}  {numbers}")
+    with above_bars(): self.say(f"epoch {round(self.state.epoch):3d}/{int(self.args.num_train_epochs)}  {numbers}")
     return metrics
 
 @patch_to(PlannedTrainer)

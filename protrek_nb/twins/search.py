@@ -18,6 +18,7 @@ from rapidfuzz.process import cdist, cpdist
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from ..progress import progress
 from .similarity import Encoded, pair_identity
 
 # %% ../../nbs/twins/search.ipynb #c006
@@ -113,7 +114,8 @@ def _verified_links(encoded, rule, workers=0):
     needed = rule.needed(encoded.length[i], encoded.length[j])
     i, j, needed = (x[np.isfinite(needed)] for x in (i, j, needed))
     seqs, cuts = encoded.sequences, range(0, len(i), 1 << 16)
-    common = list(in_threads(lambda at: rule.common(seqs[i[at:at + cuts.step]], seqs[j[at:at + cuts.step]]), cuts, workers))
+    found = in_threads(lambda at: rule.common(seqs[i[at:at + cuts.step]], seqs[j[at:at + cuts.step]]), cuts, workers)
+    common = list(progress(found, "checking links", len(cuts)))
     good = np.concatenate(common or [[]]) >= needed
     return i[good], j[good]
 
@@ -130,13 +132,15 @@ def _cluster(encoded, rule, label, degree):
     "Put every sequence of a group under a hub that it is linked to."
     n, seqs, length = len(encoded), encoded.sequences, encoded.length
     hub_of, distance, left = np.full(n, -1), np.zeros(n, np.int64), np.lexsort((-degree, label))
-    while len(left):
-        new = np.append(True, label[left][1:] != label[left][:-1])
-        hub = left[new][new.cumsum() - 1]
-        common = rule.common(seqs[left], seqs[hub])
-        joins = common >= rule.needed(length[left], length[hub])
-        hub_of[left[joins]], distance[left[joins]] = hub[joins], (length[left] + length[hub] - 2 * common)[joins]
-        left = left[~joins]
+    with progress(what="grouping", total=n, unit=" sequences") as bar:
+        while len(left):
+            new = np.append(True, label[left][1:] != label[left][:-1])
+            hub = left[new][new.cumsum() - 1]
+            common = rule.common(seqs[left], seqs[hub])
+            joins = common >= rule.needed(length[left], length[hub])
+            hub_of[left[joins]], distance[left[joins]] = hub[joins], (length[left] + length[hub] - 2 * common)[joins]
+            left = left[~joins]
+            bar.update(int(joins.sum()))
     hubs, at, size = np.unique(hub_of, return_inverse=True, return_counts=True)
     order = np.argsort(-size, kind="stable")
     member = np.split(np.argsort(at, kind="stable"), size.cumsum()[:-1])
@@ -170,7 +174,7 @@ def _prove(encoded, rule, clusters, workers=0):
     start, lengths = np.append(0, np.cumsum(size)), np.unique(encoded.length)
     cluster_of, group, length = np.repeat(np.arange(len(size)), size)[np.argsort(rows)], clusters.group.copy(), encoded.length
     one = lambda c: _survivors(encoded, rule, clusters, rows, start, lengths, c)
-    for c, (row, common) in enumerate(in_threads(one, range(len(size)), workers)):
+    for c, (row, common) in enumerate(progress(in_threads(one, range(len(size)), workers), "proving groups", len(size))):
         member, foreign = clusters.member[c], group[cluster_of[row]]
         away = length[clusters.hub[c]] + length[row] - 2 * common
         for g in np.unique(foreign[foreign != group[c]]):
@@ -214,13 +218,21 @@ def similar_pairs(
     if len(sequences) < 2: return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
     encoded, order = Encoded(sequences), np.argsort(group, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
-    blocks = ((rows[i], rows[j]) for rows in groups for i, j in pair_blocks(len(rows)))
+    size = np.bincount(group)
+    bar = progress(what="comparing", total=int((size * (size - 1) // 2).sum()), unit=" pairs")
+
+    def blocks():
+        for rows in groups:
+            for i, j in pair_blocks(len(rows)):
+                bar.update(len(i))
+                yield rows[i], rows[j]
 
     def compare(block):
         i, j = block
         fits = np.isfinite(rule.needed(encoded.length[i], encoded.length[j]))
         alike = pair_identity(encoded, i[fits], j[fits], method, min_identity)
         return i[fits][alike > 0], j[fits][alike > 0], alike[alike > 0]
-    i, j, alike = (np.concatenate(x) for x in zip(*in_threads(compare, blocks, workers), (order[:0], order[:0], np.zeros(0))))
+    with bar: found = [*in_threads(compare, blocks(), workers), (order[:0], order[:0], np.zeros(0))]
+    i, j, alike = map(np.concatenate, zip(*found))
     order = np.lexsort((j, i))
     return i[order], j[order], alike[order]
