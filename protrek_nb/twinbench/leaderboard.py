@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..core import RunDir, project_path, read_table, write_table
+from ..core import RunDir, find_path, project_path, read_table, write_table
 from ..train import TrainRun
 from .judge import TASKS, ask, by_identity, draw_strangers, judge, measure, questions
 from .rivals import CONTROLS, ENCODERS, RIVALS
@@ -113,7 +113,7 @@ def show_score(
 ):
     "Measure a model beside controls and rivals."
     beside = {Path(model).stem: load_model(model), **{name: MODELS[name] for name in (*CONTROLS, *RIVALS)}}
-    own = Path(tracks).is_file()
+    own = find_path(tracks).is_file() if tracks else False
     names, open_one, strangers = ([tracks], own_track, None) if own else (_some(tracks, TRACKS, "tracks"), open_track, draw_strangers())
     found = [compare(open_one(name, seed), beside, seed, strangers) for name, seed in itertools.product(names, map(int, seeds.split(",")))]
     found = pd.concat(found, ignore_index=True)

@@ -131,4 +131,4 @@ def own_track(
 ) -> Track:       # unseen families
     "Make a track of your own proteins."
     data, run = _run(seed, data=str(path), **given)
-    return Track(str(path), f"Twins of {Path(path).name}, unseen families", data, (), run)
+    return Track(Path(path).name, f"Twins of {Path(path).name}, unseen families", data, (), run)
