@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from ..core import RunDir, find_path, project_path, read_table, write_table
-from ..train import TrainRun
 from .judge import TASKS, ask, by_identity, draw_strangers, judge, measure, questions
 from .rivals import CONTROLS, ENCODERS, RIVALS
 from .tracks import TRACKS, Track, open_track, own_track
