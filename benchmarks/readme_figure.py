@@ -4,10 +4,11 @@ import textwrap
 import pandas as pd
 
 from protrek_nb.core import project_path, read_table
-from protrek_nb.reporting.figures import BLUE, GREY, ORANGE, new_figure
+from protrek_nb.reporting.figures import BLUE, GREY, new_figure
 from protrek_nb.toy.world import load_toy
 
 RESULT = project_path("docs", "_static", "twins.png")
+MUTATION = "#c8102e"  # as on page 00 and in the explorer: the colours of models mean other things
 ASKED = (("one text finds its protein", "one_way", 0.5), ("both texts of a pair do", "group", 0.25))
 
 
@@ -19,18 +20,18 @@ def draw_twins(axis, a, b, around=12):
     axis.axis("off")
     for top, row, other in ((6, a, b), (2.8, b, a)):
         for k, (x, y) in enumerate(zip(row.sequence[shown], other.sequence[shown])):
-            axis.text(k, top, x, family="monospace", fontsize=11, color="white" if x != y else "0.2", ha="center", bbox=dict(facecolor=ORANGE, edgecolor="none", pad=1.2) if x != y else None)
+            axis.text(k, top, x, family="monospace", fontsize=11, color="white" if x != y else "0.2", ha="center", bbox=dict(facecolor=MUTATION, edgecolor="none", pad=1.2) if x != y else None)
         axis.text(0, top - 0.75, textwrap.fill(row.text, 52), va="top", fontsize=9, color="0.25")
 
 
 def draw_study(axis, study):
     "Mark each seed, before and after."
     for y, (name, measure, guess) in enumerate(ASKED):
-        for column, colour, marker, lift in (("base_twins", GREY, "s", -0.1), ("both_twins", BLUE, "o", 0.1)):
+        for column, colour, marker, lift in (("base_twins", GREY, "o", -0.1), ("both_twins", BLUE, "s", 0.1)):
             axis.plot(study[f"{column}_{measure}"], [y + lift] * len(study), marker, color=colour, alpha=0.75, ms=7)
         axis.plot([guess] * 2, [y - 0.3, y + 0.3], ":", color="black", lw=1.2)
         axis.text(guess, y - 0.36, "guessing", fontsize=8, ha="center")
-    axis.set(yticks=range(len(ASKED)), yticklabels=[name for name, *_ in ASKED], ylim=(1.5, -0.6), xlim=(0, 1.03),
+    axis.set(yticks=range(len(ASKED)), yticklabels=[name for name, *_ in ASKED], ylim=(1.5, -0.6), xlim=(-0.02, 1.03),
              xlabel=f"share of {study.pairs.min()} twin pairs of {study.components.min()} unseen families; one mark a seed")
     axis.text(0.5, 0.42, "before", color="0.35", fontsize=9, ha="center")
     axis.text(0.985, 0.42, "after", color=BLUE, fontsize=9, ha="center")

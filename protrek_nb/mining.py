@@ -286,8 +286,9 @@ def plot_twin(
         ax.text(-1.5, -y, f"{pair[f'{side}_id']}  {at}", ha="right", va="center", fontsize=9)
         ax.text(len(row) + .5, -y, at + len(row.replace("-", "")) - 1, va="center", fontsize=9)
     ax.text(column, .75, f"{at_a + len(row_a[:column].replace('-', ''))}", ha="center", fontsize=9, color="#c8102e")
-    ax.set(xlim=(-9, len(row_a) + 4), ylim=(-1.6, 1.2),
-           title=f"{pair['seq_similarity']:.1%} alike in sequence, texts {pair['text_similarity']:.0%} alike")
+    ax.set(xlim=(-9, len(row_a) + 4), ylim=(-1.6, 1.2))
+    title = f"{pair['anchor_id']} and {pair['hard_neg_id']}: {100 * pair['seq_similarity']:.1f} % alike in sequence"
+    fig.suptitle(f"{title}, texts {100 * pair['text_similarity']:.0f} % alike", x=0.012, ha="left", fontsize=12, fontweight="bold")
     for y, text in ((1, texts[0]), (1 - lines[0] / sum(lines) - .04, texts[1])):
         below.text(.01, y, text, va="top", fontsize=9, color="#303030", transform=below.transAxes)
     for axis in (ax, below): axis.axis("off")

@@ -219,7 +219,7 @@ def search(
     verify=False,      # compare all of the index with its sums first
     out="-",           # where to: .tsv, .csv, .parquet, .json or .jsonl; - is standard output
 ):
-    "Find the proteins, or the texts, that are nearest to each query, exactly."
+    "Find the proteins, or the texts, that are nearest to each query, exactly; a model with readers ranks by its towers, relatives by them."
     from protrek_nb.search import Index
     if top < 1: raise ValueError(f"top = {top}: at least one hit is needed")
     table, kind = _queries(file, text, sequence, kind, out)

@@ -168,14 +168,10 @@ def test_the_parameters_cell_is_the_dataclass(path):
     assert not flags & {"eval: false", "slow", "gpu"}, "papermill runs such cells; scale by parameters instead"
 
 
-DEFAULT_STYLE = {"studies/base", "go/objectives", "go/vectors"}  # to be drawn again when they are next executed
-
-
 @every_notebook
 def test_figures_of_pages_share_one_style(path):
     "A page that draws uses the style of `reporting.figures`: fonts, lines and colours that mean the same everywhere."
     drawn = [cell["source"] for cell in cells(path, "code") if re.search(r"\bsubplots\(", cell["source"]) and "export" not in directives(cell["source"])]
-    if str(path.relative_to(ROOT / "nbs").with_suffix("")) in DEFAULT_STYLE: return
     source = "\n".join(cell["source"] for cell in cells(path, "code"))
     assert not drawn or re.search(r"\b(STYLE|styled|new_figure)\b", source), "`plt.rcParams.update(STYLE)`, or draw in a function that is `styled`"
 
@@ -201,7 +197,7 @@ def test_a_module_imports_no_notebook_tools(path):
     assert {name.split(".")[0] for name in imports(path, top=True)} & {"matplotlib", "seaborn", "umap", "faiss"} == set()
 
 
-STAGES = ("core options progress", "damage", "data", "twins mining", "splits dataset", "models model", "search", "losses", "curriculum", "metrics eval", "runs saved export", "training train",
+STAGES = ("core options progress", "damage", "data", "twins mining", "splits dataset", "models model", "losses", "curriculum", "metrics eval", "search", "runs saved export", "training train",
           "reporting report", "go", "pairs", "binding", "toy", "studies", "tasks doctor", "__main__")  # training validates with metrics, so metrics stand before it
 STAGE = {name: number for number, names in enumerate(STAGES) for name in names.split()}
 

@@ -59,6 +59,9 @@ def test_a_report_of_twins(tmp_path):
     text = report.markdown.read_text()
     assert "general measures" in text.splitlines()[0] and "## What it cost" in text and "third scorer" in text
     assert "## The map of embeddings" in text and len(list((report.folder / "figures").iterdir())) == 7 and "## Pairs with the same text" not in text
+    explorer, sheet = (report.folder / "explorer.html").read_text(), pd.read_csv(report.folder / "twins.tsv", sep="\t")
+    assert "[explorer.html](explorer.html)" in text and 'href="explorer.html"' in report.html.read_text() and "http" not in explorer
+    assert explorer.count('<tbody class="pair') == len(sheet) and all(id in explorer for id in sheet["A"])
     (run.path / "mining.json").write_text(json.dumps(dict(settings={}, rows={}, considered=12, dropped=dict(mute=7), kept=3)))
     text = build(run.path, reports=tmp_path / "reports").markdown.read_text().split("## Pairs with the same text")[1].split("##")[0]
     assert "| 7 | 3 | 70 % |" in text

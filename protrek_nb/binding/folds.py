@@ -17,7 +17,7 @@ import yaml
 from .training import BindingRun, predict_chains, train_binding
 from ..core import RunDir, atomic_path, discard, write_table
 from ..damage import SUMS, seal, verify_sums
-from ..reporting.figures import new_figure, styled
+from ..reporting.figures import BLUE, ORANGE, legend_below, new_figure, styled
 from .baseline import rival_by_ion
 from ..metrics.thresholds import best_threshold, decision_rates
 from ..splits.components import components, deal
@@ -164,18 +164,27 @@ def plot_fold(
     record:pd.DataFrame, # history of the fold
     out:pd.DataFrame,    # its residues
 ):                       # figure
-    "Draw loss and score by epoch, and precision over recall of the reported chains."
-    from sklearn.metrics import precision_recall_curve
-    title = f"Fold {out.fold.iloc[0]}: {out.chain_id.nunique()} chains, {int(out.label.sum())} binding residues"
-    figure, (left, right) = new_figure(8, 3, title, ncols=2)
-    left.plot(record.epoch, record.hra, color="#0072b2")
-    left.axvline(record.epoch[record.score.idxmax()], color="0.6", ls="--")
-    left.set(xlabel="epoch (dashed: chosen)", ylabel="HRA of choosing chains", ylim=(0, 0.31))
-    for column, label, colour in (("probability", "model", "#0072b2"), ("baseline", "one-hot window", "#8c8c8c")):
+    "Draw both areas of the choosing chains by epoch, and precision over recall of the reported chains."
+    from sklearn.metrics import average_precision_score, precision_recall_curve
+    from matplotlib.ticker import MaxNLocator
+    models = dict(probability=("model", BLUE, "-"), baseline=("one-hot window", ORANGE, "--"))
+    areas = ", ".join(f"{name} {average_precision_score(out.label, out[column]):.2f}" for column, (name, *_) in models.items())
+    counts = f"{out.label.sum():,.0f} binding residues of {out.chain_id.nunique()} chains"
+    if "component" in out: counts += f", {out.component.nunique()} groups of relatives"
+    figure, (left, right) = new_figure(8, 3.4, f"Fold {out.fold.iloc[0]}, AUPRC: {areas} (n = {counts})", ncols=2)
+    left.plot(record.epoch, record.auprc, "s-", ms=4, color=BLUE)
+    left.plot(record.epoch, record.hra / 0.3, "D:", ms=4, color=BLUE)
+    left.axvline(record.epoch[record.score.idxmax()], color="0.2", lw=1, alpha=0.6)
+    left.set(xlabel="epoch", ylabel="on the choosing chains", ylim=(-0.04, 1.04))
+    left.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    for column, (_, colour, line) in models.items():
         precision, recall, _ = precision_recall_curve(out.label, out[column])
-        right.step(recall, precision, where="pre", color=colour, label=label)
-    right.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
-    right.legend()
+        right.step(recall, precision, line, where="pre", color=colour)
+    right.axhline(out.label.mean(), color="k", ls=":", lw=1)
+    right.set(xlabel="recall", ylabel="precision", xlim=(-0.02, 1.02), ylim=(-0.04, 1.04))
+    marks = {name: dict(color=colour, ls=line) for name, colour, line in models.values()} | {"random": dict(color="k", ls=":", lw=1)}
+    marks |= {"AUPRC": dict(color=BLUE, marker="s", ms=4), "area at recall above 0.7, of 0.3": dict(color=BLUE, marker="D", ms=4, ls=":")}
+    legend_below(figure, marks | {"weights kept (vertical)": dict(color="0.2", lw=1, alpha=0.6)})
     return figure
 
 # %% ../../nbs/binding/folds.ipynb #c036

@@ -172,4 +172,5 @@ def plot_residues(
     sites=(),     # 1-based positions that are known to determine the term
 ):                # figure
     "Write a sequence with the attention of a term as colour (the root of its share of the largest), and its known sites underlined."
-    return plot_sequence(sequence, np.sqrt(np.asarray(weight_L) / max(weight_L)), title, sites, sites)
+    words = ("attention, root of its share of the largest", "decides the term", "decides the term")
+    return plot_sequence(sequence, np.sqrt(np.asarray(weight_L) / max(weight_L)), title, sites, words=words)

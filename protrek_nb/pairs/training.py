@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from ..models.batches import pad_residues
 from ..core import atomic_path, write_table
-from ..reporting.figures import new_figure, styled
+from ..reporting.figures import BLUE, legend_below, new_figure, styled
 from ..losses import multi_positive
 from ..metrics.thresholds import at_threshold, best_threshold, ranking_areas
 from ..runs import process_rank
@@ -191,15 +191,20 @@ def plot_learning(
     history:pd.DataFrame,   # of a run
     columns=("loss", "f1"), # loss, f1, auc: one panel each
 ):                          # figure
-    "Draw what changed over the epochs; the dashed line is the epoch that was kept."
-    best, axis_names = best_epoch(history), dict(loss="loss (nats)", f1="F1 at 0.5", auc="ROC area")
-    figure, axes = new_figure(3.6 * len(columns) + 0.6, 3.2, f"Epoch {best} of {len(history)} was kept", ncols=len(columns), squeeze=False)
+    "Draw what changed over the epochs; the vertical line is the epoch that was kept."
+    best, axis_names = best_epoch(history), dict(loss="loss (nats)", f1="F1 at 0.5, validation", auc="ROC area, validation")
+    kept, short = history.set_index("epoch").loc[best], dict(loss="loss", f1="F1", auc="ROC area")
+    there = ", ".join(f"{short[name]} {kept[f'valid_{name}']:.3f}" for name in columns)
+    title, width = f"Epoch {best} of {len(history)} was kept; on validation {there}", 3.6 * len(columns) + 0.6
+    figure, axes = new_figure(width, 3.4, title, ncols=len(columns), squeeze=False)
     for axis, name in zip(axes[0], columns):
-        if name == "loss": axis.plot(history.epoch, history.train_loss, color="0.5", label="training")
-        axis.plot(history.epoch, history[f"valid_{name}"], color="#0072b2", label="validation")
-        axis.axvline(best, color="0.2", ls="--", lw=1)
+        if name == "loss": axis.plot(history.epoch, history.train_loss, ":", color=BLUE)
+        axis.plot(history.epoch, history[f"valid_{name}"], "-", color=BLUE, marker="s", ms=3)
+        axis.axvline(best, color="0.2", lw=1, alpha=0.6)
         axis.set(xlabel="epoch", ylabel=axis_names[name])
-        axis.legend()
+    marks = {"training": dict(color=BLUE, ls=":")} if "loss" in columns else {}
+    marks |= {"validation": dict(color=BLUE, marker="s", ms=3), "weights kept (vertical)": dict(color="0.2", lw=1, alpha=0.6)}
+    legend_below(figure, marks)
     return figure
 
 # %% ../../nbs/pairs/training.ipynb #c052

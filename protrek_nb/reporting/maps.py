@@ -52,7 +52,7 @@ def draw_cases(
     return shuffled.drop_duplicates("component").head(n)
 
 # %% ../../nbs/reporting/maps.ipynb #c021
-CASE_COLOURS = ("#d81b60", "#1e88e5", "#e69f00", "#004d40", "#8e24aa")
+CASE_COLOURS = ("#d81b60", "#00796b", "#b8860b", "#5e35b1", "#6d4c41")  # of pairs, not of models; their numbers tell them apart, too
 
 @styled
 def plot_map(
@@ -75,10 +75,12 @@ def plot_map(
         whole.scatter(*places[model, "sequence"].T, s=14, marker="o", color="0.75", edgecolor="0.55", lw=0.4)
         whole.set_title(f"{model} (n = {len(places[model, 'sequence'])} proteins, {len(places[model, 'text'])} texts)")
         whole.set_xlabel(f"{LAYOUTS[method]} 1, one layout for all panels")
-        for axis, case, colour in zip(axes[1, m * k:], cases, CASE_COLOURS):
+        for number, axis, case, colour in zip(range(1, k + 1), axes[1, m * k:], cases, CASE_COLOURS):
             for where in (whole, axis): _draw_case(where, places[model, "sequence"], places[model, "text"], case, colour)
+            at = places[model, "sequence"][case["sequence"][0]]
+            whole.annotate(str(number), at, xytext=(7, 6), textcoords="offset points", color=colour, fontweight="bold", zorder=6)
             _enlarge(axis, places, case)
-            axis.set_title(textwrap.fill(case["name"], 22), color=colour, fontsize=9)
+            axis.set_title(textwrap.fill(f"{number}: {case['name']}", 22), color=colour, fontsize=9)
             axis.set_xlabel(case.get("note", {}).get(model, ""), fontsize=9)
     maps[0].set_ylabel(f"{LAYOUTS[method]} 2")
     for axis in figure.axes: axis.set(xticks=[], yticks=[])

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..metrics.intervals import bootstrap_interval, interval_cells, with_interval
+from .explorer import explorer_section
 from .findings import Findings, answer_words
 from .folders import METRICS, SYSTEMS, FinishedRun
 from .proteins import predictions_section, twins_section
@@ -88,8 +89,8 @@ def site_sections(findings: Findings) -> list:  # `Section`s of runs on metal si
 
 # %% ../../nbs/reporting/systems.ipynb #c020
 SECTIONS = dict(
-    twins=(found_section, cost_section, example_section, twins_section, decision_section, score_section, retrieval_section,
-           same_text_section, control_section, split_section, map_section, history_section, made_section),
+    twins=(found_section, cost_section, example_section, twins_section, explorer_section, decision_section, score_section,
+           retrieval_section, same_text_section, control_section, split_section, map_section, history_section, made_section),
     # what only one system has comes after the answer
     **{system: (answer_section, own, predictions_section, split_section, history_section, made_section)
        for system, own in dict(go=term_sections, pairs=pair_sections, binding=site_sections).items()})
@@ -99,5 +100,5 @@ def make_sections(
     method: str = "tsne", # layout of the map of twins: "tsne" or "umap"
 ) -> list:                # `Section`s
     "Make all sections of a report."
-    made = [make(findings, method) if make is map_section else make(findings) for make in SECTIONS[findings.system]]
+    made = [make(findings, method) if make in (map_section, explorer_section) else make(findings) for make in SECTIONS[findings.system]]
     return [section for part in made for section in (part if isinstance(part, list) else [part])]

@@ -19,8 +19,9 @@ from .figures import percent, plot_changes, plot_controls, plot_scores, roc_area
 from .findings import NAMES, Findings, gain_sentence
 from .folders import FinishedRun
 from .maps import LAYOUTS, centred, draw_cases, plot_map, shared_map
-from .sections import (
-    Picture, Section, Table, Words, absent, accuracy_picture, common_words, interval_words, lacking_words, main_table, unsure_words)
+from protrek_nb.reporting.sections import (
+    Picture, Section, Table, Words, absent, accuracy_picture, common_words, counted_families, interval_words, lacking_words, main_table,
+    unsure_words)
 
 # %% ../../nbs/reporting/twins.ipynb #c008
 def found_section(findings: Findings) -> Section:
@@ -76,7 +77,7 @@ def example_section(findings: Findings) -> Section:
     if not len(pairs): return Section("An example", [absent("twin pairs of the test split")])
     pair = pairs.sort_values(["seq_similarity", "anchor_id", "hard_neg_id"], ascending=[False, True, True]).iloc[0]
     figure = styled(plot_twin)(pair)
-    title = f"{pair['anchor_id']} and {pair['hard_neg_id']}, the most similar of {len(pairs):,} twin pairs in the test split"
+    title = f"The most similar of {len(pairs):,} twin pairs in the test split, {figure.get_suptitle()}"
     figure.suptitle(title, x=0.012, ha="left", fontsize=12, fontweight="bold")
     pyplot.close(figure)
     caption = (f"Around the first difference. The pair of {findings.runs[0].name} was chosen by sequence similarity alone; "
@@ -119,7 +120,8 @@ def score_section(findings: Findings) -> Section:
     caption = ("Twin pairs of the test split. Left: cosines of a text with its own protein and with that protein's twin. "
                "Right: their difference for each text; above zero the text prefers its own protein. "
                "Dashed: threshold chosen on the validation split.")
-    figure = plot_scores(scores, f"ROC area of own against twin's scores: {areas}", long.to_dict())
+    n = f"{len(next(iter(scores.values()))):,} pairs of {counted_families(findings.runs[0], 'test')}"
+    figure = plot_scores(scores, f"ROC area of own against twin's scores: {areas} (n = {n})", long.to_dict())
     return Section("Scores", [Picture("scores", figure, caption)])
 
 # %% ../../nbs/reporting/twins.ipynb #c023
@@ -160,7 +162,8 @@ def control_section(findings: Findings) -> Section:
     cells = controls.assign(value=interval_cells(controls), fires=["yes" if f else "no" for f in controls["fires"]])
     table = Table("controls", cells.drop(columns=["low", "high"]), "All controls.")
     caption = f"Controls of {run.name}. Grey: 0.45 to 0.55. Red ring: outside, and the interval excludes one half."
-    picture = Picture("controls", plot_controls(controls, title, len(run.scores("tuned"))), caption)
+    n = f"{len(run.scores('tuned')):,} pairs of {counted_families(run, 'test')}"
+    picture = Picture("controls", plot_controls(controls, title, n), caption)
     return Section("Controls", [words, picture, table, *drift_blocks(run)])
 
 def drift_blocks(run):
