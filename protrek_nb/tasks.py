@@ -20,11 +20,18 @@ from .data.tables import read_proteins, read_questions
 from .training.proteins import parse_columns, read_inputs
 
 # %% ../nbs/tasks.ipynb #t007
+def _folder(model):
+    "Find a model; one that is nowhere here and has a hub's name is fetched."
+    found = find_model(model)
+    if found.exists() or str(model).count("/") != 1: return found
+    from protrek_nb.models.checkpoints import download
+    return download(str(model))
+
 def system_of(
     model,      # as a person types it
 ) -> str:       # "twins", "go", "pairs" or "binding" of a run; "" for a protein-text model that is no run
     "Tell what kind of model lies in a folder."
-    folder = find_model(model)
+    folder = _folder(model)
     about = next((f/"saved.json" for f in (folder, folder/"model") if (f/"saved.json").is_file()), None)
     if about: return read_json(about)["system"]
     if not (folder/"params.json").is_file(): return ""
@@ -32,7 +39,7 @@ def system_of(
     return Saved.read(folder).system  # a run that is not finished says so
 
 def open_model(
-    model,           # folder of a run or its name, folder of a ProTrek model, weights file, or "owner/name" on the hub
+    model,           # folder of a run or its name, of a saved system or a ProTrek model, weights file, or "owner/name" on the hub
     system="",       # what it must be: "twins" (any protein-text model), "go", "pairs", "binding"; "": anything
 ):                   # a Predictor, or a ProTrek where it is no run
     "Open a model of any kind; ValueError where it is of another kind than is needed."
@@ -42,8 +49,8 @@ def open_model(
         raise ValueError(f"{model} is {known.get(found or 'twins', found)}, and {known[system]} is needed: give the folder of such a run")
     if found:
         from protrek_nb.saved import load
-        return load(model)
-    if not find_model(model).exists() and str(model).count("/") != 1:
+        return load(_folder(model))
+    if not _folder(model).exists():
         raise FileNotFoundError(f"{model}: no such model; give the folder of a run or of a ProTrek model, or owner/name of the hub")
     from protrek_nb.model import ProTrek, default_device, quiet
     with quiet(): return ProTrek.from_pretrained(str(find_model(model))).to(default_device())
