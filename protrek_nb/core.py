@@ -135,7 +135,8 @@ def open_to_readers(
     path, # file; safetensors writes its files for their owner alone
 ):
     "Let everybody who may enter its folder read a file."
-    Path(path).chmod(Path(path).stat().st_mode | 0o444)
+    mode = Path(path).stat().st_mode
+    if mode & 0o444 != 0o444: Path(path).chmod(mode | 0o444)
 
 def _temporary(path):
     "Make an unused hidden name beside `path`, with the same suffix."

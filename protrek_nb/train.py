@@ -27,7 +27,8 @@ from .eval import (average_both, compare_models, evaluate_twins, fit_platt, inde
 from .mining import TwinRules, mine_twins
 from .model import ProTrek, default_device, wordpiece_vocab
 from .runs import Run, begin, fit
-from .saved import AUTO_MODEL, Predictor, Saved, save_system
+from . import saved
+from .saved import Predictor, Saved, save_system
 from .models.aligned import make_frame
 from .training.alleles import allele_table, allele_twins, blind_scores, rival_scores, split_alleles
 from .training.proteins import many_twins, parse_columns, read_inputs
@@ -365,7 +366,7 @@ class TwinPredictor(Predictor):
     limits = """A score ranks texts for a protein, or proteins for a text. Its probability holds where right and wrong texts are as many,
     and as different, as in the validation pairs, on which thresholds were chosen too.
     Kinds of proteins that the data do not have were not measured."""
-    more_use = AUTO_MODEL
+    more_use = saved.AUTO_MODEL
     def __init__(self, saved):
         super().__init__(saved)
         self.model = ProTrek.from_pretrained(saved.folder, verify=False).to(default_device())

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -30,10 +30,8 @@ from protrek_nb.saved import Saved, load, result_rows
 from protrek_nb.tasks import open_model
 from protrek_nb.toy.world import WorldRules, make_world
 from protrek_nb.train import TrainRun, TwinPredictor
-from protrek_nb.training.recipes import RECIPES
 
 STRINGS = dict(sequence=["MKTAYIAKQRQISFVKSHFSRQ", "MKVLA"], text=["A toxin of ants.", "It binds zinc and holds it."])
-RECIPES["tiny_adapters"] = replace(RECIPES["text_adapters"], lora_rank=4, batch_size=24, save_every=1)
 
 
 def vectors(model): return {kind: model._get_repr(kind, strings) for kind, strings in STRINGS.items()}
@@ -45,8 +43,7 @@ def apart(model, other): return max((model[kind] - other[kind]).abs().max().item
 @pytest.fixture(scope="module")
 def twins(tiny_run, tmp_path_factory):
     "A finished run on twins with readers, as a run has by default."
-    helpers.RECIPES["tiny_readers"] = replace(RECIPES["readers"], batch_size=12)
-    return helpers.fit(replace(tiny_run, name="twins", base=str(ROOT / "data" / "toy_base"), recipe="tiny_readers", epochs=1), tmp_path_factory.mktemp("twins"))
+    return helpers.fit(replace(tiny_run, name="twins", base="data/toy_base", recipe="readers", batch_size=12, epochs=1), tmp_path_factory.mktemp("twins"))
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +51,22 @@ def adapted(tmp_path_factory):
     "A finished run that trained adapters of the text tower, and projections."
     folder = tmp_path_factory.mktemp("adapted")
     write_table(folder / "proteins.tsv", make_world(WorldRules(families=18, general_families=1))["proteins"])
-    return helpers.fit(TrainRun(name="adapted", data=str(folder / "proteins.tsv"), base="data/toy_base", recipe="tiny_adapters", epochs=2), folder)
+    return helpers.fit(TrainRun(name="adapted", data=str(folder / "proteins.tsv"), base="data/toy_base", recipe="text_adapters", batch_size=24, epochs=2), folder)
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory):
+    "What a run on metal sites leaves: a network with an adapter for each ion, in the folder of a fold; nothing was trained."
+    folder, run = RunDir(tmp_path_factory.mktemp("sites") / "run"), asdict(binding.BindingRun(name="sites"))
+    model = binding.BindingModel(small_encoder(reach=0), ["ZN", "CA"], lora=Lora(2, 4.0, 0.0), shared=False)
+    model.run = run
+    with torch.no_grad():
+        for name, weight in model.backbone.model.named_parameters():
+            if "lora_" in name: weight.add_(0.1 * torch.randn(weight.shape, generator=torch.manual_seed(len(name))))
+    saved = Saved("binding", run, dict(folds=["fold_1"]), thresholds=dict(ZN=0.5, CA=0.5))
+    saved.write(folder.path / "model", more=lambda inside: model.save_pretrained(inside / "fold_1"))
+    for path in (folder.params_path, folder.metrics_path): write_json(path, {})
+    return folder
 
 
 # ---------------------------------------------------------------- a hub on this machine
@@ -140,16 +152,20 @@ def lines_of(card):
     return next(text for text in re.findall(r"```python\n(.*?)```", card, re.S) if "AutoModel" in text)
 
 
-WRITE = """
-import json, sys, torch
+OPEN = """
+import json, sys
 from safetensors.torch import save_file
+from protrek_nb.tasks import open_model
+twins, sites = open_model("me/twins", "twins"), open_model("me/sites", "binding")
+assert twins.saved.calibration and sites.models[0].lora and sites.thresholds == dict(ZN=0.5, CA=0.5)
 strings = json.loads(sys.argv[1])
 save_file({kind: model._get_repr(kind, some).contiguous() for kind, some in strings.items()}, sys.argv[2])
 """
 
 
-def test_a_model_is_pushed_and_loaded_by_name(twins, hub, tmp_path):
-    "Pushed by the command, all files of `model/` are on the hub as they are here; loaded by name, with the lines of the card, it gives the same bits. What was on the hub before is gone."
+def test_a_model_is_pushed_and_loaded_by_name(twins, sites, hub, tmp_path):
+    """Pushed by the command, all files of `model/` are on the hub as they are here, and what was there before is gone; loaded by name, with the lines of the card, it gives the same bits.
+    Systems of any kind are opened by name too: with calibration, thresholds, and the weights that lie in inner folders."""
     hub.files["me/twins"] = {"old.safetensors": b"old", ".gitattributes": b"of the hub"}
     done = with_hub(hub, tmp_path, "-m", "protrek_nb", "export", str(twins.path), "--to", "hub", "--out", "me/twins")
     assert f"{hub.address}/me/twins" in done.stderr and (hub.asked.get("private") or hub.asked.get("visibility") == "private")
@@ -158,7 +174,8 @@ def test_a_model_is_pushed_and_loaded_by_name(twins, hub, tmp_path):
     assert {"config.json", "model.safetensors", "README.md", "SHA256SUMS", "certificate.json", "saved.json"} <= set(here)
     lines = lines_of(here["README.md"].decode())
     assert len(lines.splitlines()) == 3
-    with_hub(hub, tmp_path, "-c", lines.replace("this/folder", "me/twins") + WRITE, json.dumps(STRINGS), str(tmp_path / "v.safetensors"))
+    hub.files["me/sites"] = {p.relative_to(sites.path / "model").as_posix(): p.read_bytes() for p in (sites.path / "model").rglob("*") if p.is_file()}
+    with_hub(hub, tmp_path, "-c", lines.replace("this/folder", "me/twins") + OPEN, json.dumps(STRINGS), str(tmp_path / "v.safetensors"))
     wanted, found = vectors(load(twins.path).model), load_file(tmp_path / "v.safetensors")
     assert all(torch.equal(found[kind], wanted[kind]) for kind in STRINGS)
 
@@ -255,7 +272,7 @@ def test_the_adapters_of_a_run_are_read_by_peft(adapted, tmp_path):
     assert done.exit_code == 0, done.output
     assert {p.name for p in (tmp_path / "adapters").iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
     about = json.loads((tmp_path / "adapters" / "adapter_config.json").read_text())
-    assert about["base_model_name_or_path"] == "data/toy_base" and about["r"] == 4
+    assert about["base_model_name_or_path"] == "data/toy_base" and about["r"] == 16
     base, wanted = open_base(about["base_model_name_or_path"]), vectors(load(adapted.path).model)
     assert apart(vectors(base), wanted) > 1e-3
     assert apart(vectors(PeftModel.from_pretrained(base, tmp_path / "adapters").eval()), wanted) < 1e-6
@@ -275,25 +292,24 @@ def test_without_adapters_there_is_nothing_for_peft(twins, adapted, tmp_path):
     copy.params_path.write_text(json.dumps(params))
     done = call(copy.path, "--to", "peft", "--out", tmp_path / "x")
     assert done.exit_code == 2 and "does not stand on" in done.stderr, done.output
+    shutil.rmtree(copy.checkpoints_dir)
+    done = call(copy.path, "--to", "peft", "--out", tmp_path / "x")
+    assert done.exit_code == 2 and "holds no checkpoint" in done.stderr, done.output
     assert not (tmp_path / "x").exists()
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`")
-def test_adapters_of_metal_sites_are_read_by_peft(tmp_path):
-    "A run on sites keeps adapters for each fold and ion; peft puts them on the plain network, whose states become those of the run."
-    model = binding.BindingModel(small_encoder(reach=0), ["ZN", "CA"], lora=Lora(2, 4.0, 0.0))
-    with torch.no_grad():
-        for name, weight in model.backbone.model.named_parameters():
-            if "lora_" in name: weight.add_(0.1 * torch.randn(weight.shape, generator=torch.manual_seed(len(name))))
-    run_dir = RunDir(tmp_path / "run")
-    Saved("binding", config=dict(folds=["fold_1"])).write(run_dir.path / "model", more=lambda folder: model.save_pretrained(folder / "fold_1"))
-    for path in (run_dir.params_path, run_dir.metrics_path): write_json(path, {})
-    assert call(run_dir.path, "--to", "peft", "--out", tmp_path / "out").exit_code == 0
-    ids = model.backbone.tokens(STRINGS["sequence"]).inputs
-    for name in model.names:
-        use_adapter(model.backbone.model, name)
+def test_adapters_of_metal_sites_are_read_by_peft(sites, tmp_path):
+    "peft puts the adapter of each ion on the plain network, whose states become those of the run."
+    assert call(sites.path, "--to", "peft", "--out", tmp_path / "out").exit_code == 0
+    encoder = load(sites.path).models[0].backbone
+    ids, seen = encoder.tokens(STRINGS["sequence"]).inputs, []
+    for ion in ("ZN", "CA"):
+        use_adapter(encoder.model, ion)
         plain = small_encoder(reach=0).model
         with torch.no_grad():
-            wanted, before = (m.esm(**ids).last_hidden_state for m in (model.backbone.model, plain))
-            found = PeftModel.from_pretrained(plain, tmp_path / "out" / "fold_1" / "adapters" / name).eval().base_model.model.esm(**ids).last_hidden_state
+            wanted, before = (m.esm(**ids).last_hidden_state for m in (encoder.model, plain))
+            found = PeftModel.from_pretrained(plain, tmp_path / "out" / "fold_1" / "adapters" / ion).eval().base_model.model.esm(**ids).last_hidden_state
         assert (found - wanted).abs().max() < 1e-5 < 1e-3 < (before - wanted).abs().max()
+        seen.append(wanted)
+    assert not torch.equal(*seen)

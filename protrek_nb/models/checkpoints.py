@@ -202,8 +202,10 @@ def download(
 ) -> Path:                  # local folder
     "Fetch a repository of weights from the hub; ConnectionError says what to do offline."
     from huggingface_hub import snapshot_download
-    try: return Path(snapshot_download(repo_id, revision=revision, local_files_only=local_files_only,
-                                       ignore_patterns=["*/*.bin", "*/*.pt", "*/*.safetensors", "*/*.h5", "*/*.msgpack", ".git*"]))
+    which = dict(revision=revision, local_files_only=local_files_only)
+    inner = ["*/*.bin", "*/*.pt", "*/*.safetensors", "*/*.h5", "*/*.msgpack"]
+    def get(*left_out): return Path(snapshot_download(repo_id, ignore_patterns=[".git*", *left_out], **which))
+    try: return get() if (folder := get(*inner)/"saved.json").is_file() else folder.parent
     except Exception as e:
         raise ConnectionError(f"{repo_id} is no folder here and could not be fetched from the hub ({type(e).__name__}). Offline: download "
                               f"it elsewhere (hf download {repo_id}) and give the folder's path. Online: check the name") from e
