@@ -288,51 +288,31 @@ def split(
 
 # %% ../nbs/tasks.ipynb #t020
 def evaluate(
-    model,           # folder of a run on twins or on pairs, or of a ProTrek model, or owner/name on the hub
-    file,            # table of twins (as `mine` writes it), of proteins with texts, or of pairs of proteins with label 0 or 1
+    model,           # folder of a run of any system, or of a ProTrek model, or owner/name on the hub
+    file,            # twins (as of `mine`), proteins with texts, pairs with label 0 or 1, proteins with terms, or chains with sites
     *,
     cluster="",      # column whose equal values are resampled together for the intervals; "": group or component where there is one
     seed=0,          # of the bootstrap
     out="-",         # where to: .tsv, .csv, .parquet, .json or .jsonl; - is standard output
 ):
-    "Measure a model on a labelled table: twins told apart, texts and proteins found, or pairs classified; with 95 % intervals."
+    "Measure a model on a labelled table, with 95 % intervals: twins, texts and proteins found, pairs, terms or metal sites."
     check_out(out)
     rows, table = _string_table(file)
     by = cluster or next((c for c in ("component", "group") if c in table), None)
     if cluster and cluster not in table: raise ValueError(f"{file} has no column {cluster!r}; it has {', '.join(table)}")
+    from protrek_nb import measures
+    system, path = system_of(model), file if str(file) == "-" else find_path(file)
     with _speaking():
-        if system_of(model) == "pairs": measured = _measure_pairs(model, table, by, seed)
-        elif "anchor_seq" in table: measured = _measure_twins(open_text_model(model), table, by, seed)
-        else: measured = _measure_retrieval(open_text_model(model), rows, out, seed)
+        found = open_model(model) if system in ("go", "pairs", "binding") else open_text_model(model)
+        if system == "pairs": measured = measures.measure_pairs(found, table, by, seed)
+        elif system == "go": measured = measures.measure_terms(found, path, table, by, seed)
+        elif system == "binding": measured = measures.measure_sites(found, path, table, by, seed)
+        elif "anchor_seq" in table: measured = measures.measure_twins(found, table, by, seed)
+        else:
+            proteins = read_proteins(rows, empty_text="reject")
+            tell_rejected(proteins, out)
+            measured = measures.measure_retrieval(found, proteins, seed)
     write_result(out, measured)
-
-def _measure_twins(model, table, by, seed):
-    "Score both texts and both proteins of each pair."
-    from protrek_nb.eval import evaluate_twins, score_model
-    from protrek_nb.splits.components import check_pairs
-    return evaluate_twins(score_model(model, check_pairs(table)).twins, cluster=by, seed=seed).reset_index()
-
-def _measure_retrieval(model, rows, out, seed):
-    "Find the text of each protein among all, and the other way round."
-    from protrek_nb.eval import score_model, table_retrieval
-    from protrek_nb.mining import PAIR_COLUMNS
-    proteins = read_proteins(rows, empty_text="reject")
-    tell_rejected(proteins, out)
-    scored = score_model(model, pd.DataFrame(columns=PAIR_COLUMNS, dtype=object), proteins)
-    return table_retrieval(scored, proteins, seed=seed).reset_index(names="direction")
-
-def _measure_pairs(model, table, by, seed):
-    "Compare probabilities with labels."
-    from protrek_nb.metrics.intervals import cluster_codes
-    from protrek_nb.metrics.thresholds import area_intervals, threshold_intervals
-    from protrek_nb.splits.components import need_columns
-    need_columns(table, ["a_seq", "b_seq", "label"], "table of pairs")
-    predictor = open_model(model, "pairs")
-    label_N, prob_N = table.label.astype(float).to_numpy(), predictor.predict(table).pred_prob.to_numpy()
-    codes_N = cluster_codes(table[by] if by else None, len(table))
-    found = area_intervals(label_N, prob_N, codes_N, 1000, seed)
-    found |= threshold_intervals(label_N, prob_N, predictor.thresholds["pair"], codes_N, 1000, seed)
-    return pd.DataFrame({name: x._asdict() for name, x in found.items()}).T.rename_axis("metric").reset_index().assign(n=len(table))
 
 # %% ../nbs/tasks.ipynb #t023
 def export(

@@ -3,7 +3,9 @@ import helpers
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 from protrek_nb import go
+from protrek_nb.__main__ import app
 from protrek_nb.go.data import load_go
 from protrek_nb.core import read_json
 from protrek_nb.go import compare
@@ -35,6 +37,17 @@ def test_predicts_what_was_measured(tmp_path):
     out = loaded.predict(asked, top=4)
     assert set(out.protein_id) == {"one"} and [r["protein_id"] for r in out.attrs["rejected"]] == ["bad"]
     assert (out.groupby("namespace").size() == 4).all() and out.probability.between(0, 1).all()
+    kept = pd.read_parquet(run_dir.predictions_path)
+    assert kept.probability.min() >= 0.01 and set(kept.protein_id) <= set(prepared.table.protein_id.iloc[test]) and kept.groupby("protein_id").size().max() <= 50
+    first = kept[kept.protein_id == prepared.table.protein_id.iloc[test[0]]].merge(out[out.protein_id == "one"], on="go_id")
+    assert len(first) and first.probability_x.to_numpy() == pytest.approx(first.probability_y.to_numpy(), abs=1e-6)
+    prepared.table.iloc[test][["protein_id", "sequence", "component"]].assign(terms=[";".join(ids[p]) for p in prepared.table.protein_id.iloc[test]]).to_csv(tmp_path / "test.csv", index=False)
+    done = CliRunner().invoke(app, ["eval", str(run_dir.path), str(tmp_path / "test.csv"), "--seed", str(run.seed), "--out", str(tmp_path / "out.csv")])
+    assert done.exit_code == 0, done.output
+    records = {(r["namespace"], r["metric"]): r for r in metrics["namespaces"] if r["model"] == "system + neighbour" and r["question"] == "unseen proteins"}
+    found = pd.read_csv(tmp_path / "out.csv")
+    assert len(found) == len(records)
+    for row in found.itertuples(): assert [row.value, row.low, row.high] == pytest.approx([records[row.namespace, row.metric][x] for x in ("value", "low", "high")], abs=1e-6)
     best = mixed_NT[0, loaded.spaces == out.namespace.iloc[0]].max()
     assert out.score.iloc[0] == pytest.approx(best, abs=1e-6)
 

@@ -109,6 +109,61 @@ def test_the_command_predicts_what_the_notebook_does(trained, tmp_path):
     assert done.exit_code == 2 and "is needed" in done.stderr, done.output
 
 
+def write_test_part(system, run_dir, folder):
+    "Write the test part of a run as a person would bring it, with its components; give the file, the seed of its bootstrap, and what the run measured: metric -> (value, low, high)."
+    params, metrics = read_json(run_dir.params_path)["params"], read_json(run_dir.metrics_path)
+    def named(records, **picked): return {r["metric"]: (r["value"], r["low"], r["high"]) for r in records if all(r[k] == v for k, v in picked.items())}
+    if system == "twins":
+        table = pd.read_parquet(run_dir.path / "pairs.parquet").query("split == 'test'")
+        measured = named(metrics["twins"], model="tuned")
+    if system == "pairs":
+        prepared = pairs.PairRun(**params)
+        table = prepared.prepare(prepared.read()).table.query("split == 'test'")
+        measured = {name: (value, None, None) for name, value in metrics["test"].items()}
+    if system == "binding":
+        prepared = binding.BindingRun(**params)
+        table = prepared.prepare(prepared.read()).test
+        table = table.assign(positions=[" ".join(str(k) for k, x in enumerate(labels, 1) if x == "1") for labels in table.labels])[["chain_id", "sequence", "positions", "ion", "component"]]
+        measured = named(metrics["sites"], question="test", model="prototypes", ion="ZN")
+    if system == "go":
+        prepared = go.GoRun(**params)
+        split = prepared.prepare(prepared.read()).table.query("split == 'test'")[["protein_id", "component"]]
+        table = split.merge(pd.read_csv(params["data"]), on="protein_id")
+        measured = named(metrics["questions"], question="unseen proteins", model="system")
+    table.to_csv(folder / "test.csv", index=False)
+    return folder / "test.csv", params["seed"] if system in ("twins", "binding") else 0, measured
+
+
+def test_eval_gives_the_numbers_of_the_run(trained, tmp_path):
+    "`protrek-nb eval` on a run's own test part gives what its metrics.json says, with the same intervals where the same groups are redrawn."
+    system, run_dir, *_ = trained
+    file, seed, measured = write_test_part(system, run_dir, tmp_path)
+    done = CliRunner().invoke(app, ["eval", str(run_dir.path), str(file), "--seed", str(seed), "--out", str(tmp_path / "out.parquet")])
+    assert done.exit_code == 0, done.output
+    found = pd.read_parquet(tmp_path / "out.parquet").set_index("metric")
+    shared = sorted(set(found.index) & set(measured))
+    assert set(shared) >= dict(twins={"one_way", "group"}, go={"fmax", "smin", "macro_aupr"}, pairs={"average_precision", "precision", "recall"}, binding={"auprc", "f1", "hra"})[system], (found, measured)
+    for name in shared:
+        value, low, high = measured[name]
+        assert found.value[name] == pytest.approx(value, abs=1e-6, nan_ok=True), name
+        if low is not None and system != "pairs": assert [found.low[name], found.high[name]] == pytest.approx([low, high], abs=1e-6), name
+
+
+def test_a_run_on_terms_keeps_its_predictions(trained, tmp_path):
+    "The best terms of each test protein, few enough to read, with ids and scores; the report hands them on."
+    system, run_dir, table, _, _ = trained
+    if system != "go": pytest.skip("the other systems keep each test case")
+    kept, loaded = pd.read_parquet(run_dir.predictions_path), load(run_dir.path)
+    assert {"protein_id", "go_id", "name", "namespace", "score", "label"} <= set(kept) and kept.groupby("protein_id").size().max() <= 50
+    predicted = loaded.predict(table, top=10)
+    shared = kept[kept["rank"] <= 10].merge(predicted, on=["protein_id", "go_id"])
+    np.testing.assert_allclose(shared.score_x, shared.score_y, atol=1e-6)
+    assert set(kept.protein_id) >= set(shared.protein_id) and kept.label.isin([0, 1]).all()
+    from protrek_nb.reporting.folders import read_run
+    from protrek_nb.reporting.proteins import predicted_rows
+    assert predicted_rows(read_run(run_dir.path)).equals(kept)
+
+
 def test_the_folder_has_a_card_that_others_may_read(trained):
     "The card says how well the system did, with intervals, and how to load it; every file may be read by others."
     system, run_dir, *_ = trained

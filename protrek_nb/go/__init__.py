@@ -29,7 +29,7 @@ from ..models.encoders import open_encoder, open_means, open_residues
 from ..data.checks import check_sequence
 from ..metrics.cafa import macro_aupr
 from .data import GoData, go_paths, read_go
-from .judge import attention_of, baselines, frequency_prior, measure_question, measure_attention, measure_namespaces, questions
+from .judge import attention_of, baselines, best_terms, frequency_prior, measure_attention, measure_namespaces, measure_question, questions
 from .system import GoSystem, GoTrainer, ProteinPlan, TextReader, WordReader, score_proteins
 from ..model import default_device
 from .compare import measure_known
@@ -246,6 +246,7 @@ def measure_go(
     for question, (at, rows) in answerable.items():
         scores = dict(system=ask(at, rows)) | baselines(prepared, at, rows)
         if question == "unseen proteins":
+            prepared.predicted = best_terms(prepared, at, rows, scores["system"])
             scores |= {f"{m} + frequency": prepared.ontology.propagate(combine(scores[m]), rows) for m, combine in with_frequency.items()}
         asked += [measure_question(prepared, question, s, replicates).assign(model=m) for m, s in scores.items()]
         spaces += [measure_namespaces(prepared, question, s, replicates).assign(model=m) for m, s in scores.items()]
@@ -280,7 +281,9 @@ def evaluate(self, prepared, trained): # what metrics.json holds
 def save(self, run_dir, prepared, trained, results):
     "Write what was trained with its ontology, and the metrics."
     obo, terms = go_paths(self.data, self.ontology)[1], [prepared.ontology.ids[row] for row in prepared.seen]
-    encoder, config = dict(source=self.source, key=prepared.proteins.about["key"]), dict(ontology=obo.name, terms=terms)
+    encoder, bits = dict(source=self.source, key=prepared.proteins.about["key"]), prepared.accretion[prepared.seen].tolist()
+    config = dict(ontology=obo.name, terms=terms, accretion=bits)
+    if prepared.predicted is not None: write_table(run_dir.predictions_path, prepared.predicted)
     if self.summarised: return save_known(self, run_dir, prepared, trained, results, encoder, config)
     student, store = trained
     config |= dict(residue_dim=prepared.proteins.width, phase=store.phase)

@@ -11,6 +11,7 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
+from .judge import best_terms
 from .known import LEAST_BITS, SPREAD, KnownTerms, alignment_scores
 from .mixture import SHARES, compare_models, learn_mixture
 from ..metrics.cafa import kmer_neighbour_scores, term_aupr, text_transfer
@@ -94,6 +95,8 @@ def measure_known(
     raise_up = lambda score_NT: prepared.ontology.propagate(score_NT, seen)  # a parent in another namespace has another mixture
     scores = {name: raise_up(mixtures[name].mix(evidence["test"][model], evidence["test"][near], frequency_T, space_n[seen]))
               for name, (model, near, _) in MIXED.items()} | {"alignment neighbour": evidence["test"]["alignment"]}
+    mixed_NT, sure = scores["system + neighbour"], mixtures["system + neighbour"].probability
+    prepared.predicted = best_terms(prepared, test, seen, mixed_NT, raise_up(sure(mixed_NT, space_n[seen])))
     distances = gains_by_distance(asked, scores, evidence["test"]["alignment"], space_n[seen], component_N, seed)
     def compare(truth, scores, rows, count_T, pairs, question):
         return compare_models(truth, scores, space_n[rows], count_T, component_N, pairs, replicates, seed).assign(question=question)
