@@ -75,8 +75,9 @@ NAMES = dict(  # role -> its models; those on one line never stand in one figure
            "system + frequency|network alone|seed 2", "system + neighbour|seed 3"],
     rival=["reference|k-mer neighbour|alignment neighbour|1-nearest neighbour|one-hot window|relative|logistic regression",
            "k-mer neighbour + frequency|k-mer boosting|boosted trees|TUnA", "alignment neighbour + frequency|nearest chain|k-mer by text",
-           "eight neighbours|perceptron", "ancestors shown|nearest allele"],
-    control=["naive|majority|frequency", "text only|metadata only|letters", "first only", "second only", "both alone", "vectors alone"])
+           "eight neighbours|perceptron|aligned substitutions", "ancestors shown|nearest allele"],
+    control=["naive|majority|frequency|text-blind", "text only|metadata only|letters|sequence-blind", "first only|length", "second only|composition",
+             "both alone", "vectors alone"])
 PLACES = {name: (role, k) for role, lines in NAMES.items() for k, line in enumerate(lines) for name in line.split("|")}
 
 def _place(model): return PLACES.get(str(model)) or PLACES.get(str(model).split()[0].rstrip(","), ("other", 0))
