@@ -155,7 +155,9 @@ def export_adapters(
     recipe = params.get("recipe") or {}
     if not recipe.get("lora_rank"):
         raise ValueError(f"{run} trained no adapters (lora_rank = 0): give its model as a whole, with --to hub, or as the folder {home}")
-    step, newest = checkpoints(run_dir.checkpoints_dir)[-1]
+    if not (found := checkpoints(run_dir.checkpoints_dir)):
+        raise FileNotFoundError(f"{run_dir.checkpoints_dir} holds no checkpoint, and only checkpoints hold adapters apart: train again")
+    step, newest = found[-1]
     if recipe["keep"] == "best": step = read_json(newest/"trainer_state.json")["best_global_step"]
     model = ProTrek.from_pretrained(best_checkpoint(run_dir.checkpoints_dir, step), verify=False)
     export_peft(model, folder, params["params"]["base"])

@@ -74,14 +74,11 @@ def code_cells(path):
     return [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
 
 
-@pytest.mark.timeout(240)
-def test_a_page_runs_in_jupyterlab(lab, chromium):
-    "Open core.ipynb, run all cells, save: none ended in an error, and nothing but outputs has changed, which are those that the page has stored."
-    address, token, copy = lab
-    page = chromium.new_page(viewport=dict(width=1400, height=900))
+def run_in_lab(page, address, token, name):
+    "Open a notebook of the folder in JupyterLab, and run all its cells."
     wait(page, lambda: answers(address, token), 60, "the server")
-    page.goto(f"{address}/lab/workspaces/{uuid.uuid4().hex}/tree/nbs/{PAGE}?token={token}")
-    page.get_by_role("heading", name="Core").first.wait_for(timeout=60_000)
+    page.goto(f"{address}/lab/workspaces/{uuid.uuid4().hex}/tree/nbs/{name}?token={token}")
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
 
     def kernel():
         sessions = json.load(urllib.request.urlopen(f"{address}/api/sessions?token={token}", timeout=5))
@@ -90,6 +87,13 @@ def test_a_page_runs_in_jupyterlab(lab, chromium):
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
+
+@pytest.mark.timeout(240)
+def test_a_page_runs_in_jupyterlab(lab, chromium):
+    "Open core.ipynb, run all cells, save: none ended in an error, and nothing but outputs has changed, which are those that the page has stored."
+    address, token, copy = lab
+    page = chromium.new_page(viewport=dict(width=1400, height=900))
+    run_in_lab(page, address, token, PAGE)
     last = next(cell["id"] for cell in reversed(code_cells(ROOT / "nbs" / PAGE)) if cell["outputs"])
 
     def saved():
@@ -137,6 +141,23 @@ def test_the_explorer_finds_orders_and_opens_pairs(tmp_path, chromium):
     order = [float(row.get_attribute("data-identity")) for row in rows.all()]
     assert len(order) == n and order == sorted(order)
     assert not errors and asked == [path.as_uri()]
+
+
+@pytest.mark.timeout(240)
+def test_the_explorer_works_in_jupyterlab(lab, chromium, tmp_path):
+    "Shown by a cell, it is as useful as in a page of its own, and no widget is stored."
+    import nbformat
+    address, token, _ = lab
+    path, n = explorer_in(tmp_path)
+    cell = nbformat.v4.new_code_cell(f"from pathlib import Path\nfrom IPython.display import HTML\nHTML(Path({str(path)!r}).read_text())")
+    kernel = dict(name="python3", display_name="Python 3", language="python")
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=dict(kernelspec=kernel)), tmp_path / "nbs" / "shown.ipynb")
+    page = chromium.new_page(viewport=dict(width=1400, height=900))
+    run_in_lab(page, address, token, "shown.ipynb")
+    page.locator("tbody.pair").first.wait_for(timeout=60_000)
+    page.get_by_role("button", name="next", exact=True).click()
+    assert page.locator("tbody.chosen").get_attribute("data-pair") == "2" == page.locator("g.chosen").get_attribute("data-pair")
+    assert page.locator(".twin-explorer output").text_content() == f"{n} of {n} pairs"
 
 
 def test_the_explorer_reads_without_scripts_and_in_print(tmp_path, chromium):

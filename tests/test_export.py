@@ -292,6 +292,9 @@ def test_without_adapters_there_is_nothing_for_peft(twins, adapted, tmp_path):
     copy.params_path.write_text(json.dumps(params))
     done = call(copy.path, "--to", "peft", "--out", tmp_path / "x")
     assert done.exit_code == 2 and "does not stand on" in done.stderr, done.output
+    shutil.rmtree(copy.checkpoints_dir)
+    done = call(copy.path, "--to", "peft", "--out", tmp_path / "x")
+    assert done.exit_code == 2 and "holds no checkpoint" in done.stderr, done.output
     assert not (tmp_path / "x").exists()
 
 

@@ -38,15 +38,15 @@ def styled(
 
 @styled
 def new_figure(
-    width: float, height: float,  # inches
+    width: float, height: float,  # inches; a title of more than three lines adds to the height
     title: str = "",              # the finding; wrapped to the width
     **layout,                     # as for `Figure.subplots`
 ):                                # figure, axes
     "Make an empty figure with its headline."
     from matplotlib.figure import Figure
-    figure = Figure(figsize=(width, height), dpi=80, layout="constrained")
     kept = re.sub(r" (?==|%)|(?<==) ", "\N{NO-BREAK SPACE}", title)  # no line begins with "%", and "n = 12" stays together
     words = textwrap.fill(kept, int(width * 9.5)).replace("\N{NO-BREAK SPACE}", " ")
+    figure = Figure(figsize=(width, height + 0.22 * max(0, words.count("\n") - 2)), dpi=80, layout="constrained")
     figure.suptitle(words, x=0.012, ha="left", fontsize=12, fontweight="bold")
     return figure, figure.subplots(**layout)
 
