@@ -117,12 +117,13 @@ def measure(
         weight_SR = _weights(units, n, seed).astype(float)
         weight_SR = weight_SR[weight_SR.sum(1) > 0]
         mean_SK = weight_SR @ value_RK / weight_SR.sum(1, keepdims=True)
-        mean_K = value_RK.mean(0)
+        mean_K, few = value_RK.mean(0), len({*np.concatenate(units)}) < 3
         place = lambda x: 1 + (x[..., None, :] > x[..., :, None]).sum(-1) + ((x[..., None, :] == x[..., :, None]).sum(-1) - 1) / 2
         rank_SK = place(mean_SK)
         for k, model in enumerate(judged):
-            low, high = np.quantile(rank_SK[:, k], [0.025, 0.975])
-            found = percentile_interval(mean_K[k], mean_SK[:, k])._asdict() | dict(rank=place(mean_K)[k], rank_low=low, rank_high=high)
+            drawn = [np.full(1, np.nan)] * 2 if few else [mean_SK[:, k], rank_SK[:, k]]
+            low, high = np.quantile(drawn[1], [0.025, 0.975])
+            found = percentile_interval(mean_K[k], drawn[0])._asdict() | dict(rank=place(mean_K)[k], rank_low=low, rank_high=high)
             records.append(dict(task=task, model=model, **found, n=int(keep.sum()), units=len({*np.concatenate(units)})))
     return pd.DataFrame(records)
 

@@ -131,6 +131,6 @@ def standing(
     "Sum rows up, best model first."
     rows = rows[rows.identity == "all"]
     found = rows.groupby(["track", "model", "task"]).agg(dict(value="mean", low="min", high="max"))
-    found["said"] = [f"{r.value:.3f} ({r.low:.3f} to {r.high:.3f})" for r in found.itertuples()]
+    found["said"] = [f"{r.value:.3f} ({r.low:.3f} to {r.high:.3f})" if r.low == r.low else f"{r.value:.3f}" for r in found.itertuples()]
     wide = found.said.unstack("task")[list(TASKS)].assign(order=-found["value"].unstack("task").kept)
     return wide.reset_index().sort_values(["track", "order"], kind="stable").drop(columns="order").set_index(["track", "model"])
