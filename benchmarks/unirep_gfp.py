@@ -13,26 +13,18 @@ from scipy.stats import spearmanr
 from sklearn.linear_model import RidgeCV
 from sklearn.preprocessing import StandardScaler
 
-from protrek_nb.core import project_path, shared_data, write_table
+from protrek_nb.core import project_path, write_table
+from protrek_nb.data.sources import gfp_changes, gfp_sequence, source_path
 from protrek_nb.models.encoders import open_means
 
 RESULT = project_path("benchmarks", "results", "unirep_gfp.csv")
-AVGFP = ("MSKGEELFTGVVPILVELDGDVNGHKFSVSGEGEGDATYGKLTLKFICTTGKLPVPWPTLVTTLSYGVQCFSRYPDHMKQHDFFKSAMPEGYVQERTIFFKDDGNYKTRAEVKFEGDTLVNRIELKGIDFKEDGNILGHKLEYNYNSHNVYIMADKQKNGIKVNFKIRHNIEDGSVQLADHYQQ"
-         "NTPIGDGPVLLPDNHYLSTQSALSKDPNEKRDHMVLLEFVTAAGITHGMDELYK")
 
 
 def read_variants():
-    "Read the variants with their sequences; `SA108D` puts D for A at place 108, counted from 0 behind the first M. Stops are left out."
-    table = pd.read_csv(shared_data() / "protein_text" / "avgfp_dms_brightness.tsv.gz", sep="\t", keep_default_na=False)
+    "Read all variants without a stop, also those that are neither bright nor dark."
+    table = pd.read_csv(source_path("avgfp_dms_brightness.tsv.gz"), sep="\t", keep_default_na=False)
     table = table[~table.aaMutations.str.contains(r"\*")].reset_index(drop=True)
-    table["changes"] = [[(x[1], int(x[2:-1]) + 1, x[-1]) for x in filter(None, said.split(":"))] for said in table.aaMutations]
-    def written(changes):
-        letters = list(AVGFP)
-        for before, at, after in changes:
-            assert letters[at] == before, (before, at)
-            letters[at] = after
-        return "".join(letters)
-    return table.assign(sequence=[written(changes) for changes in table.changes]).drop_duplicates("sequence")
+    return table.assign(changes=table.aaMutations.map(gfp_changes), sequence=table.aaMutations.map(gfp_sequence)).drop_duplicates("sequence")
 
 
 def inputs(table, known):

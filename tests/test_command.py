@@ -7,10 +7,12 @@ import runpy
 import subprocess
 import sys
 import warnings
+from configparser import ConfigParser
 from itertools import product
 
 import pandas as pd
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from conftest import ROOT
@@ -18,7 +20,7 @@ from protrek_nb import core, tasks
 from protrek_nb.__main__ import PREDICT, RUNS, TASKS, app
 from protrek_nb.core import read_table
 from protrek_nb.eval import score_texts
-from protrek_nb.options import read_options
+from protrek_nb.options import EXTRAS, plain_errors, read_options
 from protrek_nb.search import Index, embed_table, make_index, read_vectors
 
 BASE = str(ROOT / "data" / "toy_base")
@@ -166,7 +168,7 @@ def test_structures(tmp_path, monkeypatch):
     (tmp_path / "in" / "x.pdb").write_text("nothing")
     for name in ("biotite", "biotite.structure", "biotite.structure.io"): monkeypatch.setitem(sys.modules, name, None)
     refused(call(f"embed {BASE} FILE OUT --kind structure", FILE=tmp_path / "in", OUT=tmp_path / "v.parquet"), r"pip install 'protrek_nb\[structure\]'")
-    (tmp_path / "t.csv").write_text("id,sequence,structure_path\nP1,MKV,in/none.pdb\n")
+    (tmp_path / "t.csv").write_text("id,sequence,structure_path\nP1,MKV,in/x.pdb\n")
     refused(call(f"embed {BASE} FILE OUT --kind structure", FILE=tmp_path / "t.csv", OUT=tmp_path / "v.parquet"), r"pip install 'protrek_nb\[structure\]'")
     assert not (tmp_path / "v.parquet").exists()
 
@@ -238,3 +240,21 @@ def test_help_and_import_are_quick():
         seconds(*words)  # compiles what is not compiled yet
         assert min(seconds(*words)[0] for _ in range(3)) < limit, words
         assert not re.search(r"\|\s+(torch|pandas|numpy)$", seconds("-X", "importtime", *words)[1], re.M)
+
+
+@pytest.mark.parametrize(("module", "how"), [*((m, rf"'protrek_nb\[{extra}\]'$") for m, extra in EXTRAS.items()), ("elsewhere", "elsewhere$")])
+def test_a_missing_module_is_named_with_its_extra(module, how, capsys):
+    "The sentence names the extra that brings the module, or the module where no extra does."
+    with pytest.raises(typer.Exit) as stopped, plain_errors(): raise ModuleNotFoundError(f"No module named {module!r}", name=f"{module}.part")
+    said = capsys.readouterr().err
+    assert stopped.value.exit_code == 2 and re.search(f"error: {module} is not installed: pip install {how}", said.strip()), said
+
+
+def test_extras_are_those_of_the_settings():
+    "Each module that only an extra brings is in the table, under an extra that has its package."
+    settings = ConfigParser(delimiters=["="])
+    settings.read(ROOT / "settings.ini", encoding="utf-8")
+    listed = {extra: {re.split("[<>=]", word)[0].replace("-", "_").replace("umap_learn", "umap") for word in settings["DEFAULT"][f"{extra}_requirements"].split()}
+              for extra in ("report", "real", "structure", "export", "dev")}
+    for module, extra in EXTRAS.items(): assert module in listed[extra], module
+    assert set().union(*(names for extra, names in listed.items() if extra != "dev")) <= set(EXTRAS)

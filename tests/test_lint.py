@@ -198,7 +198,7 @@ def test_a_module_imports_no_notebook_tools(path):
 
 
 STAGES = ("core options progress", "damage", "data", "twins mining", "splits dataset", "models model", "losses", "curriculum", "metrics eval", "search", "runs saved export", "training train",
-          "reporting report", "go", "pairs", "binding", "toy", "studies", "measures tasks doctor", "__main__")  # training validates with metrics, so metrics stand before it
+          "reporting report", "go", "pairs", "binding", "toy", "studies twinbench", "measures tasks doctor", "__main__")  # training validates with metrics, so metrics stand before it
 STAGE = {name: number for number, names in enumerate(STAGES) for name in names.split()}
 
 

@@ -17,6 +17,7 @@ from ..models.encoders import Encoder
 from .frozen import open_backbone
 from ..core import patch_to
 from ..model import evaluating
+from ..progress import progress
 from ..saved import Saved
 from .prototypes import Prototype, binding_logits
 from ..models.tokens import plan_batches
@@ -107,7 +108,7 @@ def predict(self,
     "Say how probable it is that each residue binds an ion."
     out = [None] * len(strings)
     with evaluating(self):
-        for rows in plan_batches([len(s) + 2 for s in strings], budget):
+        for rows in progress(plan_batches([len(s) + 2 for s in strings], budget), f"sites of {ion}", unit=" batches"):
             views = plain_view(self.backbone.tokens([strings[i] for i in rows]))
             states_BRD = self(views.to(self.device), ion)[0][0]
             p_BR = torch.sigmoid(self.logits(states_BRD, ion)).cpu().numpy()

@@ -18,6 +18,7 @@ from scipy.linalg import cho_factor, cho_solve
 from torch import nn
 
 from ..metrics.cafa import kmer_counts
+from ..progress import progress
 from ..runs import process_rank
 from ..training.recipes import Optimisation
 from ..training.trainer import BatchPlan, PlannedTrainer
@@ -147,7 +148,7 @@ def alignment_scores(
     table, letters = train_true.tocsr(), str.maketrans(SCORES_AS)
     words, asked = kmer_counts(train_sequences).T.tocsr(), kmer_counts(sequences)
     score_NT = np.zeros((len(sequences), table.shape[1]), np.float32)
-    for i, sequence in enumerate(sequences):
+    for i, sequence in enumerate(progress(sequences, "aligning", unit=" proteins")):
         shared_M = (asked[[i]] @ words).toarray().ravel()
         profile = parasail.profile_create_sat(sequence.translate(letters), parasail.blosum62)
         for j in np.argsort(-shared_M, kind="stable")[:candidates]:

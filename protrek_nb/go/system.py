@@ -24,6 +24,7 @@ from .candidates import BatchBuilder
 from ..core import patch_to, read_json, read_table, write_json, write_table
 from ..model import evaluating
 from .objectives import Teacher, TermTargets, ancestors_among, hierarchy_pairs, term_losses
+from ..progress import progress
 from ..training.recipes import Optimisation
 from .terms import GoTextStore, term_encoder
 from ..models.tokens import plan_batches
@@ -241,5 +242,5 @@ def score_proteins(
         terms = student.model.terms(term_encoder(store, student.reader)(range(len(store)) if rows is None else rows))
         device = terms.vector_TZ.device
         read = lambda some: [x.to(device) for x in pad_residues(proteins.get([ids[i] for i in some]))]
-        parts = [student.model.score_all(*read(block), terms) for block in blocks]
+        parts = [student.model.score_all(*read(block), terms) for block in progress(blocks, "scoring terms", unit=" batches")]
     return torch.cat(parts).cpu().numpy()[np.argsort([i for block in blocks for i in block])]

@@ -14,6 +14,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.preprocessing import normalize
 
+from ..progress import progress
 from .intervals import Interval, cluster_codes, percentile_interval, resample_counts
 
 # %% ../../nbs/metrics/cafa.ipynb #c006
@@ -306,7 +307,7 @@ def kmer_neighbour_scores(
     if len(train_sequences) != true_MT.shape[0]:
         raise ValueError(f"{len(train_sequences)} training sequences, but terms of {true_MT.shape[0]} proteins")
     query, train, score_NT = kmer_counts(sequences, k), kmer_counts(train_sequences, k).T.tocsr(), np.zeros((len(sequences), len(carriers)))
-    for at in range(0, len(sequences), block):
+    for at in progress(range(0, len(sequences), block), "comparing words", unit=" blocks"):
         near_MB = np.ascontiguousarray((query[at:at + block] @ train).toarray().T)
         for t, rows in enumerate(carriers):
             if len(rows): score_NT[at:at + block, t] = near_MB[rows].max(0)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from ..progress import progress
 from .intervals import bootstrap_share, paired_test
 
 # %% ../../nbs/metrics/retrieval.ipynb #c006
@@ -135,7 +136,7 @@ def retrieval_per_query(
     query_ND, target_MD = np.asarray(query_ND, np.float64), np.asarray(target_MD, np.float64)
     mask = check_retrieval(query_ND, target_MD, relevance_NM)
     rows = []
-    for at in range(0, len(query_ND), chunk):
+    for at in progress(range(0, len(query_ND), chunk), "ranking", unit=" blocks"):
         score_BM = cosines(query_ND[at:at + chunk], target_MD)
         if second: score_BM = reorder(score_BM, cosines(second.query_ND[at:at + chunk], second.target_MD), second.group_M)
         rows += [query_scores(s_M, mask.indices[mask.indptr[q]:mask.indptr[q + 1]], ks) for q, s_M in enumerate(score_BM, at)]

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from ..core import atomic_path, patch_to, sha256_text
 from .residues import check_proteins, read_windows, windows
+from ..progress import above_bars, progress
 
 # %% ../../nbs/models/store.ipynb #c008
 def weights_hash(
@@ -281,20 +282,23 @@ def build(
     todo = {d: proteins[names[d]] for d in dict.fromkeys(map(self._digest.get, proteins)) if d not in self._place}
     done = read = 0
     start, total = time.monotonic(), sum(map(len, todo.values()))
-    for group in _groups(todo, self.shard_residues):
-        known = [names[d] for d in group]
-        strings = [todo[d] for d in group]
-        if self.mean and hasattr(encode, "summary"): rows = encode.summary(strings)[:, None]
-        else: rows = read_windows(encode, strings, self.window, self.overlap, known, self.width)
-        rows = [_narrow(x.mean(0, keepdims=True) if self.mean else x, self.dtype, f"protein {name}") for name, x in zip(known, rows)]
-        path = write_shard(self.dir, dict(zip(group, rows)), self.about)
-        _SOUND.add(_mark(path))
-        del rows  # before the next group is encoded
-        self._take(read_header(path))
-        done += len(group)
-        read += sum(map(len, strings))
-        left = (time.monotonic() - start) * (total - read) / read
-        if say: say(f"residues: {done:,} of {len(todo):,} sequences stored" + f", {left / 60:.0f} min left" * (left > 60))
+    with progress(what="residues", total=total, unit=" residues") as bar:
+        for group in _groups(todo, self.shard_residues):
+            known = [names[d] for d in group]
+            strings = [todo[d] for d in group]
+            if self.mean and hasattr(encode, "summary"): rows = encode.summary(strings)[:, None]
+            else: rows = read_windows(encode, strings, self.window, self.overlap, known, self.width)
+            rows = [_narrow(x.mean(0, keepdims=True) if self.mean else x, self.dtype, f"protein {name}") for name, x in zip(known, rows)]
+            path = write_shard(self.dir, dict(zip(group, rows)), self.about)
+            _SOUND.add(_mark(path))
+            del rows  # before the next group is encoded
+            self._take(read_header(path))
+            done += len(group)
+            read += sum(map(len, strings))
+            bar.update(sum(map(len, strings)))
+            left = (time.monotonic() - start) * (total - read) / read
+            with above_bars():
+                if say: say(f"residues: {done:,} of {len(todo):,} sequences stored" + f", {left / 60:.0f} min left" * (left > 60))
     return len(todo)
 
 @patch_to(Store)

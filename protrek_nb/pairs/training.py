@@ -19,6 +19,7 @@ from ..core import atomic_path, write_table
 from ..reporting.figures import BLUE, legend_below, new_figure, styled
 from ..losses import multi_positive
 from ..metrics.thresholds import at_threshold, best_threshold, ranking_areas
+from ..progress import progress
 from ..runs import process_rank
 from ..training.recipes import Optimisation
 from ..training.trainer import BatchPlan, PlannedTrainer, only_batch
@@ -92,7 +93,7 @@ def pair_scores(
     head.eval()
     with torch.no_grad():
         blocks = np.split(np.arange(len(pairs.label_N)), range(batch_size, len(pairs.label_N), batch_size))
-        parts = [head(*(_to(x, device) for x in pairs.batch(rows))) for rows in blocks]
+        parts = [head(*(_to(x, device) for x in pairs.batch(rows))) for rows in progress(blocks, "scoring pairs", unit=" batches")]
     return torch.sigmoid(torch.cat(parts).double()).cpu().numpy()
 
 def _to(x, device): # a tensor, or tensors

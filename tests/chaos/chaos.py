@@ -1,6 +1,6 @@
 """Kill long jobs with SIGKILL, at random and inside saves, let them go on, and compare what they leave with what an undisturbed job leaves, bit by bit.
 
-`python tests/chaos/chaos.py --kills 1000 --seed 1` writes one row for each kind of job to the table that is named by `--out`.
+`python tests/chaos/chaos.py --kills 1000 --seed 1` adds one row for each kind of job to the table that is named by `--out`.
 """
 import argparse
 import os
@@ -17,10 +17,9 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
 import conftest  # noqa: F401  one thread, no network, no GPU
 
-import pandas as pd
-
 import helpers
 import jobs
+from ledger import Ledger
 
 helpers.PRELOAD.append("jobs")
 
@@ -108,16 +107,16 @@ def main(words=None):
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--jobs", default=",".join(jobs.JOBS))
-    parser.add_argument("--out", help="table that gets a row for each kind of job")
+    parser.add_argument("--out", help="table that gets one more row for each kind of job")
     given = parser.parse_args(words)
-    names, rows = given.jobs.split(","), []
+    names, rows, ledger = given.jobs.split(","), [], Ledger(given.out)
     print(f"seed {given.seed}: {given.kills} kills of {', '.join(names)}", flush=True)
     with tempfile.TemporaryDirectory(dir=FAST) as temp:
         for k, name in enumerate(names):
             share = given.kills * (k + 1) // len(names) - given.kills * k // len(names)
             rows.append(dict(job=name, **torment(name, share, random.Random(f"{given.seed} {name}"), Path(temp) / name, lambda line: print(line, flush=True))))
             print(rows[-1], flush=True)
-            if given.out: jobs.write_table(given.out, pd.DataFrame(rows).assign(seed=given.seed))
+            ledger.write([dict(row, seed=given.seed) for row in rows])
         bad = sum(row["failed"] + row["differing"] for row in rows)
         sys.exit(f"{bad} resumes failed or left something else" if bad else 0)
 

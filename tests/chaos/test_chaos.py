@@ -5,6 +5,7 @@ import chaos
 import flips
 import jobs
 import pytest
+from ledger import Ledger
 
 from protrek_nb.core import read_table
 
@@ -25,3 +26,11 @@ def test_the_command_writes_its_table(attack, tmp_path):
     "Both commands, on the smallest job, end well and leave a row for it."
     with pytest.raises(SystemExit) as ended: attack([*(["--kills", "1"] if attack is chaos.main else ["--places", "1"]), "--jobs", "vectors", "--seed", "1", "--out", str(tmp_path / "rows.csv")])
     assert ended.value.code == 0 and len(read_table(tmp_path / "rows.csv")) >= 1
+
+
+def test_a_ledger_grows(tmp_path):
+    "Rows of a run come below those of the runs before, also where a run writes several times."
+    for run in (1, 2):
+        ledger = Ledger(tmp_path / "rows.csv")
+        for more in (1, 2): ledger.write([dict(run=run, row=row) for row in range(more)])
+    assert read_table(tmp_path / "rows.csv").run.tolist() == [1, 1, 2, 2]

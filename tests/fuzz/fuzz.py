@@ -21,6 +21,7 @@ import conftest  # noqa: F401  one thread, no network, no GPU
 
 import pandas as pd
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
+from ledger import Ledger
 
 CORPUS, LIMIT = HERE / "corpus", 1.0  # seconds that a file may take
 FOLDER = Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
@@ -239,11 +240,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=300, help="for all readers together")
     parser.add_argument("--readers", help="names with commas between them; all where nothing is said")
-    parser.add_argument("--out", help="table that gets a row for each reader")
+    parser.add_argument("--out", help="table that gets one more row for each reader")
     asked = parser.parse_args()
     seen = instrumented()
     if not seen: print("atheris is not installed: hypothesis alone")
-    of, rows = seen or readers(), []
+    of, rows, ledger = seen or readers(), [], Ledger(asked.out)
     names = asked.readers.split(",") if asked.readers else list(of)
     for name in names:
         share = asked.seconds / len(names)
@@ -251,7 +252,7 @@ def main():
         more, worse = with_atheris(name, share * .8, *of[name]) if seen else (0, 0)
         rows.append(dict(reader=name, hypothesis=tries, atheris=more, failed=bad + worse))
         print(rows[-1], flush=True)
-        if asked.out: pd.DataFrame(rows).to_csv(asked.out, index=False)
+        ledger.write(rows)
     sys.exit(f"{sum(row['failed'] for row in rows)} kinds of files failed; they are in {CORPUS.name}/" if any(row["failed"] for row in rows) else 0)
 
 
