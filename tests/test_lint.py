@@ -83,6 +83,7 @@ def test_no_two_notebooks_write_one_module():
 def test_stored_outputs_are_clean(path):
     "Outputs hold no errors, no warnings, no progress bars, no paths of this machine, no memory addresses, and are small."
     assert [n for n, cell in enumerate(cells(path)) for output in cell.get("outputs", []) if output["output_type"] == "error"] == []
+    assert [n for n, cell in enumerate(cells(path)) for output in cell.get("outputs", []) if output.get("metadata", {}).get("protrek_nb") == "progress"] == []
     for number, kind, text in shown(path):
         where = f"cell {number}, {kind}: {text[:300]}"
         assert len(text) < 200_000, f"{len(text):,} characters in {where}"
