@@ -69,15 +69,14 @@ LOOKS = dict(  # role -> colours, hatches, marks; the k-th name of a role gets t
     rival=((ORANGE, "#e69f00", "#8c510a", "#f4a582", "#b8860b"), ("....", "xxxx", "ooo", "xx", ".."), ("^", "v", "<", ">", (3, 1, 0))),
     control=((PURPLE, "#6a3d9a", "#d9a7cb", "#9e7bb5", "#4a1942", "#c78ad6"), "---- |||| ++++ -- || ++".split(), "XPx+12"),
     other=((GREEN, "#5fb99b", "#00543d", "#9acd32"), ("**", "*/", "*-", "*|"), ("*", (4, 1, 0), (6, 1, 0), (8, 1, 0))))
-NAMES = dict(  # role -> its models; those on one line never stand in one figure
-    base=["base", "base, twins by tuned"],
+NAMES = dict(base=["base", "base, twins by tuned"],  # role -> its models; those between two | never stand in one figure
     tuned=["tuned|balanced|readers|heads|text_adapters|balanced_heads|balanced_large|alleles|system|head|prototypes|seed 1",
            "system + frequency|network alone|seed 2", "system + neighbour|seed 3"],
     rival=["reference|k-mer neighbour|alignment neighbour|1-nearest neighbour|one-hot window|relative|logistic regression",
            "k-mer neighbour + frequency|k-mer boosting|boosted trees|TUnA", "alignment neighbour + frequency|nearest chain|k-mer by text",
            "eight neighbours|perceptron|aligned substitutions", "ancestors shown|nearest allele"],
-    control=["naive|majority|frequency|text-blind", "text only|metadata only|letters|sequence-blind", "first only|length", "second only|composition",
-             "both alone", "vectors alone"])
+    control=["naive|majority|frequency|text-blind", "text only|metadata only|letters|sequence-blind", *
+             "first only|length; second only|composition; both alone; vectors alone".split("; ")])
 PLACES = {name: (role, k) for role, lines in NAMES.items() for k, line in enumerate(lines) for name in line.split("|")}
 
 def _place(model): return PLACES.get(str(model)) or PLACES.get(str(model).split()[0].rstrip(","), ("other", 0))
