@@ -47,7 +47,7 @@ def verify_sums(
     "Compare a folder with its SHA256SUMS."
     try: folder, sums = Path(folder), read_sums(folder)
     except (OSError, ValueError) as e: return [str(e)]
-    there = set(_files_in(folder)) if names is None else {n for n in names if (folder/n).is_file()}
+    there = {n for n in (sums if names is None else names) if (folder/n).is_file()} | set(_files_in(folder) if names is None else ())
     bad = [f"{folder/n}: listed but missing" for n in sums if n not in there and (names is None or n in names)]
     bad += [f"{folder/n}: not listed" for n in sorted((there if names is None else set(names)) - set(sums))]
     return bad + [f"{folder/n}: content has changed" for n in sums if n in there and sha256_file(folder/n) != sums[n]]
