@@ -77,6 +77,7 @@ def test_functions_and_dataclasses_have_tables(site):
     def cells(name): return re.sub(r"<[^>]+>", " ", (site / name).read_text(encoding="utf-8"))
     assert re.search(r"max_identity\s+float\s+0\.5\s+sequences of different splits stay below this identity", cells("train.html"))
     assert re.search(r"verify\s+True\s+compare all files with SHA256SUMS", cells("saved.html"))
+    assert "relatives" in cells("search-vectors.html")  # `search.html` is Sphinx's own
     assert "<math" in (site / "losses.html").read_text(encoding="utf-8") and "#|" not in cells("losses.html")
 
 

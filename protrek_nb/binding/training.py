@@ -310,7 +310,8 @@ class BindingTrainer(PlannedTrainer):
         self.record(**seen)
         return dict(terms, loss=weighted_sum(terms, self.settings.weights))
 
-    def _save(self, output_dir=None, state_dict=None): self.model.save_pretrained(Path(output_dir) / "model")
+    def _save(self, output_dir=None, state_dict=None): # called in each process
+        if self.args.should_save: self.model.save_pretrained(Path(output_dir) / "model")
 
     def _load_from_checkpoint(self, folder, model=None):
         saved = BindingModel.from_pretrained(folder)
