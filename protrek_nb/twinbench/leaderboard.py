@@ -92,7 +92,7 @@ def leaderboard(
     seeds:str="1,2,3,4,5", # of splits and models
     out:str="",       # table of all rows; "": benchmarks/results/twinbench.csv
 ):                    # path of the table
-    "Ask all models all questions; rows that are there already are kept, and their models are not asked again."
+    "Ask all models all questions; where one is new for a track and seed, those that are there are asked again with it, for the ranks."
     path, chosen = Path(out or RESULT), _some(models, MODELS, "models")
     rows, strangers = [read_table(path)] if path.exists() else [], draw_strangers()
     for name, seed in itertools.product(_some(tracks, TRACKS, "tracks"), map(int, seeds.split(","))):
