@@ -224,17 +224,20 @@ def _cost(code, evidence, texts):
     size, cap = np.bincount(code[code != NO_GROUP], minlength=1), evidence.rules.max_pairs_per_anchor
     pairs = size * (size - 1) // 2
     if pairs.sum() < MUCH: return ""
-    (i, j), most, evidence = _sample(code), int((np.minimum(pairs, cap * size) if cap else pairs).sum()), replace(evidence, rules=replace(evidence.rules, max_pairs_per_anchor=0))
+    (i, j), most = _sample(code), int((np.minimum(pairs, cap * size) if cap else pairs).sum())
+    evidence = replace(evidence, rules=replace(evidence.rules, max_pairs_per_anchor=0))
     _judge(evidence, i[:9], j[:9])  # what is compiled at the first call is not the cost of the others
     start = time.perf_counter()
     a, b, _, _, _ = _judge(evidence, i, j)
     seconds, share, workers = (time.perf_counter() - start) / len(i), len(a) / len(i), evidence.rules.workers or os.cpu_count() or 1
-    line = (f"{pairs.sum():,} comparisons, the largest group has {size.max():,} proteins; at most {most:,} twins. From a sample of {len(i):,} pairs: about "
+    line = (f"{pairs.sum():,} comparisons, the largest group has {size.max():,} proteins; at most {most:,} twins. "
+            f"From a sample of {len(i):,} pairs: about "
             f"{pairs.sum() * seconds / workers / 60:.1f} minutes on {workers} threads, about {min(most, share * pairs.sum()):,.0f} twins")
     if share < .5: return line
     bare = bare_codes(texts.to_numpy(dtype=object)[np.r_[a, b]])
-    return (f"{line}. {share:.0%} of the pairs are twins, and the texts of {(bare[:len(a)] == bare[len(a):]).mean():.0%} of these differ in names with digits or single letters only, such as those of alleles, "
-            "which are no function: take names out of the texts, give labels (text_difference='grounded'), or keep some twins of each protein with max_pairs_per_anchor=20")
+    return (f"{line}. {share:.0%} of the pairs are twins, and the texts of {(bare[:len(a)] == bare[len(a):]).mean():.0%} of these differ "
+            "in names with digits or single letters only, such as those of alleles, which are no function: take names out of the texts, "
+            "give labels (text_difference='grounded'), or keep some twins of each protein with max_pairs_per_anchor=20")
 
 # %% ../nbs/00_mining.ipynb #c032
 def _group_rows(proteins, group_by, similarity, rules, reference):

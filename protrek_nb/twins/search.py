@@ -95,7 +95,7 @@ def _picked_words(flat, length, block=1 << 22):
     return np.concatenate(codes or [[]]).astype(np.int64), np.concatenate(owners or [[]]).astype(np.int64)
 
 def _shared_words(code, owner, n):
-    "Give the pairs of sequences that share a word, each word's sequences with the longest and with the one before; i * n + j for rows i < j."
+    "Pair the sequences of each word with the longest and with the one before; gives i * n + j for rows i < j."
     order = np.lexsort((owner, code))  # within a word the longest sequence is first
     code, owner = code[order], owner[order]
     new = np.append(True, code[1:] != code[:-1])[:len(code)]
