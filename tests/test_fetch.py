@@ -138,7 +138,7 @@ def test_what_changed_here_is_fetched_again(server, listed, tmp_path):
     "A file that is not what was fetched is named and replaced; one that came by hand is left alone."
     listed("rows", "/", file="t.tsv")
     fetch_table("rows", tmp_path).write_text("something else")
-    refused(call(f"fetch rows --folder {tmp_path} --offline"), "t.tsv is changed: fetch rows without --offline")
+    refused(call(f"fetch rows --folder {tmp_path} --offline"), "t.tsv is changed, and --offline fetches nothing: fetch rows")
     assert fetch_table("rows", tmp_path).read_bytes() == CONTENT and len(server.asked) == 2
     (tmp_path / "fetched.tsv").unlink()
     (tmp_path / "t.tsv").write_text("mine")

@@ -185,7 +185,7 @@ def fetch_table(
     if state not in ("missing", "changed"):
         say(f"{name}: {state}, in {path}")
         return path
-    if offline: raise FileNotFoundError(f"{path} is {state}: fetch {name} without --offline, or copy it there from {table.url}")
+    if offline: raise FileNotFoundError(f"{path} is {state}, and offline = True fetches nothing: fetch {name} with a network, or copy it there from {table.url}")
     changes = "" if table.fixed else "; it changes with releases"
     say(f"{name}: about {table.megabytes:g} MB from {table.url}; licence: {table.licence}{changes}")
     raw = path.with_name(f"{path.name}.raw")
