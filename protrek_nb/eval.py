@@ -26,7 +26,7 @@ from .metrics.retrieval import (
     Second, average_queries, compare_retrieval, relevance_from_labels, retrieval, retrieval_per_query)
 from .metrics.residues import high_recall_area
 from .metrics.thresholds import (
-    Platt, area_intervals, at_threshold, best_threshold, brier, calibrate, calibration_error, fit_platt, no_probability,
+    Platt, area_intervals, at_threshold, best_threshold, brier, calibration_error, fit_platt, no_probability,
     precision_at_prevalence, ranking_areas, reliability_table, threshold_for_precision, threshold_intervals)
 
 # %% ../nbs/06_eval.ipynb #c005

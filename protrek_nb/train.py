@@ -19,10 +19,11 @@ from .models.adapt import add_lora, freeze, merge_lora
 from .splits.certificate import certify
 from .metrics.controls import control_table, space_drift, temperature_shift
 from .metrics.costs import cost_records, general_queries
+from .metrics.thresholds import calibrate, no_probability
 from .core import RunDir, atomic_path, find_path, parse_parameters, patch_to, project_path, read_json, write_json, write_table
 from .dataset import easy_pairs
-from .eval import (average_both, calibrate, compare_models, evaluate_twins, general_hit, index_pairs, labelled_scores, metric_table,
-    no_probability, pair_outcomes, score_model, score_texts)
+from .eval import (average_both, compare_models, evaluate_twins, general_hit, index_pairs, labelled_scores, metric_table,
+    pair_outcomes, score_model, score_texts)
 from .mining import TwinRules, mine_twins
 from .model import ProTrek, default_device, wordpiece_vocab
 from .runs import Run, begin, fit, open_log
