@@ -19,7 +19,7 @@ _SINGLE = frozenset("id name namespace def is_obsolete is_anonymous builtin".spl
 _HEADER = frozenset("format-version data-version ontology date default-namespace".split())
 _ESCAPES = {"n": "\n", "W": " ", "t": "\t"}
 
-def _unescape(value): return re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), value)
+def _unescape(value): return value if "\\" not in value else re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), value)
 
 def _without_modifier(value):
     "Cut off the braces at the end of a value, nested ones too."
@@ -34,6 +34,7 @@ def clean_value(
     raw: str, # what stands behind the tag
 ) -> str:     # without comment and modifier, still escaped
     "Cut off what does not belong to a value."
+    if "!" not in raw: return _without_modifier(raw.strip())
     found = (m for m in re.finditer(r'\\.|"(?:[^"\\]|\\.)*"|!', raw) if m[0] == "!")
     end = next((m.start() for m in found), len(raw))
     return _without_modifier(raw[:end].strip())

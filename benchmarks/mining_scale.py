@@ -1,0 +1,154 @@
+"""How time and memory of mining grow with the table: simulated proteins as long as those of Swiss-Prot, with planted twins.
+
+    python benchmarks/mining_scale.py [--sizes 1000 10000 100000 570000] [--threads 2] [--out benchmarks/results/mining_scale.csv]
+
+Each size runs in its own process, pinned to as many cores as threads, from the protein table in memory to the pair table. Its row is written as soon as it is measured:
+wall and processor time of mining, peak memory (the library and the table included), and what was found of the twins that were planted, by the length of the proteins.
+A page beside the table, with the ending .md, has the slopes of log time on log proteins.
+"""
+import argparse, json, os, platform, resource, subprocess, sys, time
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import pandas as pd
+
+from mining import AMINO, SHARE
+
+RESULTS = Path(__file__).resolve().parent/"results"
+MEDIAN, MEAN = 294, 361  # residues of the proteins of Swiss-Prot; a log-normal distribution has both
+CLASSES = {"50-200": (50, 200), "200-500": (200, 500), "500-1500": (500, 1500), "1500-5000": (1500, 5000)}
+LARGEST, ABOUT, TOLD = 200, 6, 14  # largest family; words about a family and about a function
+
+
+def draw(rng, shape):
+    "Draw residues, as frequent as in nature."
+    return np.searchsorted(np.cumsum(SHARE / SHARE.sum())[:-1], rng.random(shape, dtype=np.float32)).astype(np.uint8)
+
+
+def cut(rng, row, most):
+    "Take out or put in a stretch."
+    at, size = rng.integers(len(row)), 1 + rng.integers(max(1, most))
+    return np.delete(row, slice(at, at + size)) if rng.random() < .5 else np.insert(row, at, draw(rng, size))
+
+
+def family(rng, size, length):
+    "Give the members of a family, 0.5 to 22 % away from their ancestor, two of five with insertions or deletions, and the rows of planted twins."
+    ancestor = draw(rng, length)
+    away = rng.random((size, length), dtype=np.float32) < rng.uniform(.005, .22, (size, 1)).astype(np.float32)
+    rows = np.where(away, draw(rng, (size, length)), ancestor[None])
+    members = [cut(rng, row, 7) if rng.random() < .4 else row for row in rows]
+    planted = np.arange(1, size, 10)  # each is made anew from the member before it
+    for k in planted:
+        twin, changed = members[k - 1].copy(), rng.random(len(members[k - 1])) < rng.uniform(.01, .15)
+        twin[changed] = draw(rng, int(changed.sum()))
+        members[k] = cut(rng, twin, len(twin) // 12) if k % 20 == 11 else twin
+    return members, planted
+
+
+def simulate(n, seed=0):
+    "Draw families whose sizes follow a power law, 1 to 200; give the protein table and the rows of planted twins."
+    rng, letters, spell = np.random.default_rng(seed), np.array(list("abdegiklmnoprstu")), 0
+    words = np.array(["".join(w) for w in letters[rng.integers(16, size=(50_000, 7))]], dtype=object)
+    ids, sequences, texts, labels, pairs = [], [], [], [], []
+    from scipy.special import ndtri
+    while len(ids) < n:
+        u, v = (spell * .7548776662466927 + .5) % 1, (spell * .5698402909980532 + .5) % 1  # evenly spread: every table has its share of large and of long
+        size = int(min(LARGEST, 1 / (1 - u)))  # P(at least s) = 1 / s
+        length = int(np.clip(MEDIAN * np.exp(np.sqrt(2 * np.log(MEAN / MEDIAN)) * ndtri(v)), 50, 5000))
+        members, planted = family(rng, size, length)
+        functions = 2 + rng.integers(3)
+        about, told = words[rng.integers(len(words), size=ABOUT)], words[rng.integers(len(words), size=(functions, TOLD))]
+        function = np.where(rng.random(size) < .8, 0, rng.integers(functions, size=size))  # most members have the function of the family
+        function[planted] = (function[planted - 1] + 1) % functions
+        first = len(ids)
+        which = rng.random((size, ABOUT)).argsort(1)[:, :4], rng.random((size, TOLD)).argsort(1)[:, :10]
+        ids += [f"p{first + k}" for k in range(size)]
+        sequences += [AMINO[m].tobytes().decode() for m in members]
+        texts += [" ".join([*about[which[0][k]], *told[f][which[1][k]]]) for k, f in enumerate(function)]
+        labels += [f"function{spell}.{f}" for f in function]
+        pairs += [(first + k - 1, first + k) for k in planted]
+        spell += 1
+    table = pd.DataFrame(dict(protein_id=ids[:n], sequence=sequences[:n], text=texts[:n], labels=labels[:n]))
+    return table, np.array([p for p in pairs if p[1] < n]).reshape(-1, 2)
+
+
+def recall(table, planted, found):
+    "Give how many twins were planted and the share that was found, by the longer protein of each; only those count that the rules call twins."
+    from protrek_nb.twins.similarity import pair_identity
+    sequences = table.sequence.to_numpy()
+    alike = pair_identity([s for p in planted for s in sequences[p]], np.arange(0, 2 * len(planted), 2), np.arange(1, 2 * len(planted), 2), min_identity=.7)
+    planted = planted[(alike >= .7) & (alike <= .9999)]
+    longest = np.array([max(len(s) for s in sequences[p]) for p in planted])
+    there = np.array([(f"p{a}", f"p{b}") in found for a, b in planted], dtype=bool)
+    out = {}
+    for name, (low, high) in CLASSES.items():
+        here = (longest >= low) & (longest < high)
+        out |= {f"planted {name}": int(here.sum()), f"recall {name}": round(float(there[here].mean()), 5) if here.any() else None}
+    return out
+
+
+def peak(): "Peak memory of this process, GiB."; return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def run_one(n, threads):
+    "Mine one table and print its numbers as JSON."
+    from protrek_nb.mining import TwinRules, mine_twins
+    if hasattr(os, "sched_setaffinity"): os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    table, planted = simulate(n)
+    start = time.perf_counter()
+    mine_twins(table.head(200), group_by="kmers")  # compile before the clock starts
+    compiling, before = time.perf_counter() - start, peak()
+    start, cpu = time.perf_counter(), time.process_time()
+    pairs, report = mine_twins(table, group_by="kmers", rules=TwinRules(workers=threads))
+    wall, cpu, most = time.perf_counter() - start, time.process_time() - cpu, peak()
+    wanted = {f"p{a}" for a, _ in planted}
+    here = pairs.anchor_id.isin(wanted).to_numpy()
+    found = set(zip(pairs.anchor_id[here], pairs.hard_neg_id[here]))
+    print(json.dumps(dict(proteins=n, residues=int(table.sequence.str.len().sum()), wall_s=round(wall, 2), cpu_s=round(cpu, 2), peak_gib=round(most, 3), before_gib=round(before, 3),
+                          groups=report.rows["groups"], considered=report.considered, twins=report.kept, compiling_s=round(compiling, 1)) | recall(table, planted, found)))
+
+
+def slope(table, column="wall_s"):
+    "Fit log time on log proteins."
+    return float(np.polyfit(np.log(table.proteins), np.log(table[column]), 1)[0]) if len(table) > 1 else float("nan")
+
+
+def write(rows, args):
+    "Write the table and its page."
+    table = pd.DataFrame(rows)
+    table.to_csv(args.out, index=False)
+    large, last = table[table.proteins >= 10_000], rows[-1]
+    lines = [f"Slope of log wall time on log proteins: {slope(table):.2f} over all sizes, {slope(large):.2f} from 10,000 on; of processor time {slope(table, 'cpu_s'):.2f} and {slope(large, 'cpu_s'):.2f}.",
+             f"Largest: {last['proteins']:,} proteins in {last['wall_s'] / 60:.1f} minutes with {last['peak_gib']:.1f} GiB."]
+    about = f"{args.threads} threads on as many of {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end, {platform.machine()}, Python {platform.python_version()}. {' '.join(lines)}"
+    shown = table.T.reset_index()
+    cells = [["", *shown.iloc[0, 1:].map(lambda x: f"{int(x):,}")], ["---"] + ["---:"] * len(table), *shown.iloc[1:].itertuples(index=False)]
+    neat = lambda x: "" if x is None or x != x else f"{int(x):,}" if not isinstance(x, str) and float(x).is_integer() and (abs(x) > 1 or x == 0) else str(x)
+    body = "\n".join("| " + " | ".join(map(neat, line)) + " |" for line in cells)
+    Path(args.out).with_suffix(".md").write_text(f"# How mining grows\n\n{about}\n\n{body}\n", encoding="utf-8")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000, 570_000])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", default=str(RESULTS/"mining_scale.csv"))
+    parser.add_argument("--one", type=int, help="mine one table of so many proteins and print JSON")
+    args = parser.parse_args()
+    if args.one: return run_one(args.one, args.threads)
+    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for n in args.sizes:
+        done = subprocess.run([sys.executable, __file__, "--one", str(n), "--threads", str(args.threads)], stdout=subprocess.PIPE, text=True)
+        if done.returncode: print(f"{n:,} proteins: ended with code {done.returncode}", flush=True); break
+        rows.append(json.loads(done.stdout.splitlines()[-1]))
+        print(rows[-1], flush=True)
+        write(rows, args)
+    if rows: print(Path(args.out).with_suffix(".md").read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()
