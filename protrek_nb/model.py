@@ -288,7 +288,8 @@ def _load_folder(
 ):                              # a model in evaluation mode
     "Load our own format; CheckpointError names what is missing or does not fit."
     if bad := verify and verify_listed(folder):
-        raise CheckpointError(f"{'; '.join(bad)}. The model is not as it was written: copy or convert it again (in Python: or verify=False)")
+        raise CheckpointError(f"{'; '.join(bad)}. The model is not as it was written: copy or convert it again "
+                              "(in Python: or verify=False)")
     folder, config = Path(folder), ProTrekConfig.from_pretrained(folder)
     if attn_implementation: config._attn_implementation = attn_implementation
     kinds = [kind for kind in TOWERS if getattr(config, f"{kind}_config") is not None]

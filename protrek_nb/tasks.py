@@ -247,7 +247,8 @@ def mine(
 
 def _no_columns(columns, file, what):
     "Raise ValueError where columns are given for a table whose columns have fixed names."
-    if columns: raise ValueError(f"columns = {columns!r}: they are of proteins with texts, and {file} is a table {what}: rename its columns")
+    if not columns: return
+    raise ValueError(f"columns = {columns!r}: they are of proteins with texts, and {file} is a table {what}: rename its columns")
 
 def _string_table(file):
     "Read a table as strings, with what was set aside."

@@ -26,7 +26,7 @@ BASE_KEYS = ("data", "base", "text_difference", "max_identity", "max_residues") 
 def label_runs(
     runs: list,  # `FinishedRun`s of one system; their labels are set
 ) -> list:       # the same
-    "Name the models of runs so that equal names mean equal parameters and equal data, the seed apart; of several recipes each by its recipe."
+    "Name the models of runs so that equal names mean equal parameters and equal data, the seed apart; a recipe only where they differ."
     shared = {k for run in runs for k in run.params["params"]} - {"name", "seed", "recipe", "resume"}
     varied = sorted(k for k in shared if len({str(run.params["params"].get(k)) for run in runs}) > 1)
     alike, hashes = runs[0].system == "twins" and len({run.recipe for run in runs}) == 1, {}
