@@ -23,6 +23,7 @@ from .damage import seal, verify_listed
 from .models.aligned import AlignedResidues
 from .models.heads import join_windows
 from .models.kernels import speed_up
+from .models.packed import plan_packs
 from .models.published import CheckpointError, is_own, small_esm
 from .models.readers import make_readers
 from .models.residues import windows
@@ -78,7 +79,7 @@ class ProTrek(PreTrainedModel):
                 sub, config.repr_dim, kind in config.lm_heads, config.pooling.get(kind, "first"), config.head_width))
         self.temperature = nn.Parameter(torch.tensor(float(config.start_temperature)))
         self.post_init()
-        self.token_budget = self.batch_overhead = None  # None: what suits the device
+        self.token_budget = self.batch_overhead = self.packed = None  # None: what suits the device
         self.aligned = AlignedResidues(config.aligned, config.repr_dim) if config.aligned else None
         self.readers = make_readers(config.readers, dict(sequence=config.sequence_config, text=config.text_config))
         self.recalled = {}  # tower -> (row of each string, pooled vectors), of encoders that are not trained
@@ -149,7 +150,7 @@ def encode(
     kind: str,  # "sequence", "text" or "structure"
     strings,    # list of str, (N,)
 ):              # vec_ND: unit vectors, float32, with gradient, in the order of the input
-    "Encode strings: each distinct one once, in batches of like length."
+    "Encode strings: each distinct one once, in batches of like length or without padding."
     if kind not in self.towers: raise ValueError(f"no {kind!r} tower: this model has {', '.join(self.towers)}")
     strings = [plain_letters(kind, s) for s in check_strings(kind, strings)]
     row_of = {s: row for row, s in enumerate(dict.fromkeys(strings))}
@@ -165,9 +166,11 @@ def encode(
     ids, pad = self.tokens[kind]([s[a:b] for s, cut in zip(row_of, spans) for a, b in cut]), self.tokens[kind].pad
     budget, overhead = batch_limits(self.device)
     overhead = overhead if self.batch_overhead is None else self.batch_overhead
-    plan = plan_batches([len(i) for i in ids], self.token_budget or budget, overhead)
+    lengths, packed = [len(i) for i in ids], reader is None and tower.packs(self.packed)
+    plan = plan_packs(lengths, self.token_budget or budget) if packed else plan_batches(lengths, self.token_budget or budget, overhead)
     shown = plan if torch.is_grad_enabled() else progress(plan, kind, unit=" batches")  # training has a bar of its own
-    vec_PI = torch.cat([tower.pool(*pad_rows([ids[i] for i in batch], pad, self.device), reader) for batch in shown])
+    pool = tower.pool_packed if packed else lambda rows: tower.pool(*pad_rows(rows, pad, self.device), reader)
+    vec_PI = torch.cat([pool([ids[i] for i in batch]) for batch in shown])
     place = torch.empty(len(ids), dtype=torch.long)
     place[torch.tensor([i for batch in plan for i in batch])] = torch.arange(len(ids))
     vec_UI = vec_PI.index_select(0, place.to(vec_PI.device))

@@ -137,9 +137,14 @@ class TowerTokenizer:
         self.replaced = Counter()  # characters of sequences and structures that became unknown
         self.cut = {}  # hash of a string that was cut -> number of tokens that it lost
 
-    def _ids(self, string):
-        "Give all ids of one string, before any cut."
-        if self.table is None: return np.array(self.tokenizer(string, verbose=False, split_special_tokens=True)["input_ids"], np.int64)
+    def _ids(self, strings):
+        "Give all ids of each string, before any cut."
+        if self.table is not None: return map(self._looked_up, strings)
+        ids = self.tokenizer(strings, verbose=False, split_special_tokens=True)["input_ids"] if strings else [] # at once: on all cores
+        return (np.array(row, np.int64) for row in ids)
+
+    def _looked_up(self, string):
+        "Give all ids of a sequence or structure."
         ids, strange = ids_by_table(self.table, self.tokenizer, string)
         self.replaced.update(strange)
         if (ids[1:-1] == self.unknown).all():
@@ -151,8 +156,8 @@ class TowerTokenizer:
     def __call__(self, strings):
         "Give one int64 array of ids per string."
         rows = []
-        for string in strings:
-            ids = self._ids(string)
+        strings = list(strings)
+        for string, ids in zip(strings, self._ids(strings)):
             if self.limit is not None and len(ids) > self.limit:
                 if not self.cut:
                     warnings.warn(f"{self.kind}: an input has {len(ids)} tokens, the limit is {self.limit}; the rest is cut. "

@@ -13,6 +13,7 @@ from transformers import BertModel, EsmModel
 from transformers.models.esm.modeling_esm import EsmLMHead
 from .checkpoints import is_frequency
 from .heads import Head, POOLINGS
+from .packed import PACKED_POOLINGS, can_pack, pack_rows, packable, packed_states
 from .unirep import UniRep
 
 # %% ../../nbs/models/towers.ipynb #c015
@@ -23,7 +24,7 @@ class Tower(nn.Module):
     def __init__(self, config, repr_dim, lm_head=False, pooling="first", head_width=None):
         super().__init__()
         plain = {} if config.model_type == "unirep" else dict(add_pooling_layer=False)
-        self.encoder = ENCODER_CLASSES[config.model_type](config, **plain)
+        self.encoder = packable(ENCODER_CLASSES[config.model_type](config, **plain))
         if config.model_type == "esm": self.encoder.contact_head = None
         if lm_head: self.lm_head = EsmLMHead(config).requires_grad_(False)
         inputs, self.pooling = config.hidden_size * (3 if pooling == "fusion" else 1), pooling
@@ -34,6 +35,15 @@ class Tower(nn.Module):
         out = self.encoder(input_ids=ids_BL, attention_mask=mask_BL)
         pooled_BI = POOLINGS[self.pooling](out, mask_BL)
         return pooled_BI if reader is None else torch.cat([pooled_BI, reader(ids_BL, out.last_hidden_state, mask_BL)], -1)
+
+    def packs(self, wanted=None): # wanted: None, where PyTorch's kernel is; False, never; True, also where a loop stands in for it
+        "Tell whether strings are encoded without padding."
+        return can_pack(self.encoder, self.pooling, wanted)
+
+    def pool_packed(self, rows): # (number of rows, inputs of `out`); rows: arrays of ids
+        "Encode strings without padding, and make one vector of each."
+        pack = pack_rows(rows, self.encoder.device)
+        return PACKED_POOLINGS[self.pooling](packed_states(self.encoder, pack), pack)
 
     def project(self, pooled_BI): # vec_BD: unit vectors, float32
         "Take pooled vectors into the joint space."
