@@ -10,7 +10,7 @@ config = ConfigParser(delimiters=["="])
 config.read(root / "settings.ini", encoding="utf-8")
 cfg = config["DEFAULT"]
 
-EXTRAS = dict(report=["report"], real=["report", "real"], structure=["structure"], export=["export"], dev=["report", "real", "export", "dev"])  # what is installed beyond what a model needs that is used
+EXTRAS = dict(report=["report"], real=["report", "real"], structure=["structure"], export=["export"], scale=["scale"], dev=["report", "real", "export", "scale", "dev"])  # what is installed beyond what a model needs that is used
 
 setup(
     name=cfg["lib_name"],

@@ -4,9 +4,10 @@
 
 Each size runs in its own process, pinned to as many cores as threads, from the protein table in memory to the pair table. Its row is written as soon as it is measured:
 wall and processor time of mining, peak memory (the library and the table included), and what was found of the twins that were planted, by the length of the proteins.
+With `--memory 0.25` the table is read from a file and mined in parts with that bound, in GiB; another process makes the file. With `--dask 2` so many worker processes mine the parts.
 A page beside the table, with the ending .md, has the slopes of log time on log proteins.
 """
-import argparse, json, os, platform, resource, subprocess, sys, time
+import argparse, json, os, platform, resource, subprocess, sys, tempfile, time
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -93,22 +94,60 @@ def recall(table, planted, found):
 def peak(): "Peak memory of this process, GiB."; return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def run_one(n, threads):
-    "Mine one table and print its numbers as JSON."
-    from protrek_nb.mining import TwinRules, mine_twins
+def pin(threads):
+    "Keep this process, and those that it starts, to some of the cores."
     if hasattr(os, "sched_setaffinity"): os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
-    table, planted = simulate(n)
-    start = time.perf_counter()
-    mine_twins(table.head(200), group_by="kmers")  # compile before the clock starts
-    compiling, before = time.perf_counter() - start, peak()
-    start, cpu = time.perf_counter(), time.process_time()
-    pairs, report = mine_twins(table, group_by="kmers", rules=TwinRules(workers=threads))
+
+
+def measured(n, mine):
+    "Mine; give the counts, and what it took."
+    before, start, cpu = peak(), time.perf_counter(), time.process_time()
+    pairs, report = mine()
     wall, cpu, most = time.perf_counter() - start, time.process_time() - cpu, peak()
-    wanted = {f"p{a}" for a, _ in planted}
-    here = pairs.anchor_id.isin(wanted).to_numpy()
-    found = set(zip(pairs.anchor_id[here], pairs.hard_neg_id[here]))
-    print(json.dumps(dict(proteins=n, residues=int(table.sequence.str.len().sum()), wall_s=round(wall, 2), cpu_s=round(cpu, 2), peak_gib=round(most, 3), before_gib=round(before, 3),
-                          groups=report.rows["groups"], considered=report.considered, twins=report.kept, compiling_s=round(compiling, 1)) | recall(table, planted, found)))
+    return pairs, dict(proteins=n, wall_s=round(wall, 2), cpu_s=round(cpu, 2), peak_gib=round(most, 3), before_gib=round(before, 3),
+                       groups=report.rows["groups"], considered=report.considered, twins=report.kept)
+
+
+def found_twins(tables, planted):
+    "The pairs whose anchor has a planted twin."
+    wanted, found = {f"p{a}" for a, _ in planted}, set()
+    for pairs in tables:
+        here = pairs.anchor_id.isin(wanted).to_numpy()
+        found.update(zip(pairs.anchor_id[here], pairs.hard_neg_id[here]))
+    return found
+
+
+def run_one(n, threads):
+    "Mine one table in memory and print its numbers as JSON."
+    from protrek_nb.mining import TwinRules, mine_twins
+    pin(threads)
+    table, planted = simulate(n)
+    mine_twins(table.head(200), group_by="kmers")  # compile before the clock starts
+    pairs, row = measured(n, lambda: mine_twins(table, group_by="kmers", rules=TwinRules(workers=threads), say=lambda line: print(line, file=sys.stderr, flush=True)))
+    print(json.dumps(row | recall(table, planted, found_twins([pairs], planted))))
+
+
+def make_file(n, folder):
+    "Write a simulated table, and its planted twins."
+    table, planted = simulate(n)
+    table.to_parquet(folder/"table.parquet", row_group_size=10_000)
+    np.save(folder/"planted.npy", planted)
+
+
+def run_parts(n, threads, memory, workers, folder):
+    "Mine one file in parts and print its numbers as JSON."
+    from protrek_nb.mining import TwinRules, mine_twins
+    from protrek_nb.twins.parts import mine_parts, read_parts
+    pin(threads)
+    mine_twins(simulate(200)[0], group_by="kmers")  # compile before the clock starts
+    say = lambda line: print(line, file=sys.stderr, flush=True)
+    mine = lambda client=None: ((), mine_parts(folder/"table.parquet", folder/"mined", rules=TwinRules(workers=threads // max(1, workers)), memory_gib=memory, client=client, say=say))
+    if workers:
+        from dask.distributed import Client, LocalCluster
+        with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, local_directory=folder, silence_logs=50) as cluster, Client(cluster) as client: _, row = measured(n, lambda: mine(client))
+    else: _, row = measured(n, mine)
+    row |= dict(memory_gib=memory, parts=len(list((folder/"mined").glob("part-*.parquet"))))
+    print(json.dumps(row | recall(pd.read_parquet(folder/"table.parquet"), np.load(folder/"planted.npy"), found_twins(read_parts(folder/"mined"), np.load(folder/"planted.npy")))))
 
 
 def slope(table, column="wall_s"):
@@ -136,13 +175,22 @@ def main():
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000, 570_000])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", default=str(RESULTS/"mining_scale.csv"))
+    parser.add_argument("--memory", type=float, help="GiB of working memory; mines in parts")
+    parser.add_argument("--dask", type=int, default=0, help="worker processes; only with --memory")
     parser.add_argument("--one", type=int, help="mine one table of so many proteins and print JSON")
+    parser.add_argument("--folder", type=Path, help="of one table that is mined in parts")
     args = parser.parse_args()
-    if args.one: return run_one(args.one, args.threads)
+    if args.one and args.folder and not (args.folder/"table.parquet").is_file(): return make_file(args.one, args.folder)
+    if args.one: return run_parts(args.one, args.threads, args.memory, args.dask, args.folder) if args.memory else run_one(args.one, args.threads)
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     rows = []
     for n in args.sizes:
-        done = subprocess.run([sys.executable, __file__, "--one", str(n), "--threads", str(args.threads)], stdout=subprocess.PIPE, text=True)
+        with tempfile.TemporaryDirectory(dir=Path(args.out).parent) as folder:
+            command = [sys.executable, __file__, "--one", str(n), "--threads", str(args.threads)]
+            if args.memory:
+                command += ["--memory", str(args.memory), "--dask", str(args.dask), "--folder", folder]
+                subprocess.run(command, check=True)
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         if done.returncode: print(f"{n:,} proteins: ended with code {done.returncode}", flush=True); break
         rows.append(json.loads(done.stdout.splitlines()[-1]))
         print(rows[-1], flush=True)

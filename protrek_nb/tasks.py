@@ -240,7 +240,7 @@ def mine(
     table = read_inputs(str(data), columns, texts)
     tell_rejected(table, out)
     rules = TwinRules(max_text_similarity, min_identity, max_identity, length_tolerance, max_pairs_per_anchor, workers)
-    pairs, report = mine_twins(table, group_by, similarity, text_difference, rules)
+    pairs, report = mine_twins(table, group_by, similarity, text_difference, rules, say=say)
     say(str(report))
     write_result(out, pairs)
     if str(out) != "-": write_json(f"{out}.report.json", asdict(report))

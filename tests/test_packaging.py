@@ -55,7 +55,7 @@ def test_using_a_model_needs_no_notebook_and_no_plotting():
     "JupyterLab, nbdev, seaborn and umap come with extras only; every pinned name of the extras is a pin of constraints.txt."
     config = configparser.ConfigParser(delimiters=["="])
     config.read(ROOT / "settings.ini", encoding="utf-8")
-    names = {kind: {part.split(">")[0].split("<")[0] for part in config["DEFAULT"][f"{kind}requirements"].split()} for kind in ("", "report_", "real_", "export_", "dev_")}
+    names = {kind: {part.split(">")[0].split("<")[0] for part in config["DEFAULT"][f"{kind}requirements"].split()} for kind in ("", "report_", "real_", "export_", "scale_", "dev_")}
     assert not names[""] & {"jupyterlab", "nbdev", "ipykernel", "matplotlib", "seaborn", "umap-learn", "jinja2", "papermill", "sentence-transformers"}
     pins = {line.split("==")[0] for line in (ROOT / "constraints.txt").read_text().split()}
     assert set().union(*names.values()) - pins == {"pip"}

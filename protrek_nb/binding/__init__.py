@@ -25,7 +25,7 @@ from .training import BindingRun, predict_chains
 from ..splits.certificate import certify, cross_search
 from ..splits.components import components
 from .chains import ion_files, positions_of, read_chain_file, read_ions, read_three_line, toy_chains, without_neighbours
-from ..core import find_path, hash_table, parse_parameters, patch_to, read_json, sha256_file, shared_data, write_table
+from ..core import find_path, hash_table, parse_parameters, patch_to, read_json, read_table, sha256_file, shared_data, write_table
 from ..damage import verify_sums
 from .folds import (assign_folds, check_positives, check_splits, deal_chains, global_thresholds, long_table, run_fold,
                                       write_oof, write_thresholds)
@@ -256,7 +256,7 @@ def save(self, run_dir, prepared, trained, results):
     chosen = global_thresholds(oof)
     write_oof(run_dir.path / "oof_preds.npz", oof)
     write_thresholds(run_dir.path / "global_thresholds.yaml", chosen)
-    histories = [pd.read_csv(run_dir.path / fold / "history.csv").assign(fold=k) for k, fold in enumerate(folds, 1)]
+    histories = [read_table(run_dir.path / fold / "history.csv").assign(fold=k) for k, fold in enumerate(folds, 1)]
     write_table(run_dir.history_path, pd.concat(histories, ignore_index=True))
     tables = [part.assign(question=question) for question, part in parts.items()]
     write_table(run_dir.predictions_path, pd.concat(tables, ignore_index=True))

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CHOOSERS', 'FEW', 'FOLD_FILES', 'deal_chains', 'check_positives', 'assign_folds', 'inner_split', 'check_splits',
-           'choose_thresholds', 'long_table', 'fold_problems', 'run_fold', 'save_fold', 'plot_fold', 'write_oof',
-           'read_oof', 'global_thresholds', 'write_thresholds']
+           'choose_thresholds', 'long_table', 'fold_problems', 'run_fold', 'save_fold', 'discard_checkpoints',
+           'plot_fold', 'write_oof', 'read_oof', 'global_thresholds', 'write_thresholds']
 
 # %% ../../nbs/binding/folds.ipynb #c004
 from dataclasses import asdict, replace
@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 
 from .training import BindingRun, predict_chains, train_binding
-from ..core import RunDir, atomic_path, discard, write_table
+from ..core import RunDir, atomic_path, discard, read_table, write_table
 from ..damage import SUMS, seal, verify_sums
 from ..reporting.figures import BLUE, ORANGE, legend_below, new_figure, styled
 from .baseline import rival_by_ion
@@ -127,7 +127,10 @@ def run_fold(
     "Train and judge one fold; a fold that is complete is only read."
     folder = RunDir(run_dir.path / f"fold_{fold}")
     if (folder.path / SUMS).exists(): # it was complete
-        if not (bad := fold_problems(folder.path)): say(f"fold {fold} is complete"); return pd.read_parquet(folder.predictions_path)
+        if not (bad := fold_problems(folder.path)):
+            say(f"fold {fold} is complete")
+            if is_first_process(): discard_checkpoints(folder) # it may have died before it did that
+            return pd.read_parquet(folder.predictions_path)
         say(f"fold {fold} was complete and is damaged, so it is trained again: {'; '.join(bad)}")
         if is_first_process(): discard(folder.path)
     wait_for_all()
@@ -154,9 +157,15 @@ def save_fold(
 ):
     "Write a fold: the sums last, for they say that the fold is complete."
     model.save_pretrained(folder.path / "model")
-    with atomic_path(folder.path / "plots" / "fold.png") as temp: plot_fold(pd.read_csv(folder.history_path), out).savefig(temp)
+    with atomic_path(folder.path / "plots" / "fold.png") as temp: plot_fold(read_table(folder.history_path), out).savefig(temp)
     write_table(folder.predictions_path, out)
     seal(folder.path, *FOLD_FILES)
+    discard_checkpoints(folder)
+
+def discard_checkpoints(
+    folder:RunDir, # of a fold that is complete
+):
+    "Remove the checkpoints of a fold, and those of its letters."
     for done in (folder.path, folder.path / "letters"): discard(RunDir(done).checkpoints_dir)
 
 @styled

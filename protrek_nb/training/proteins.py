@@ -6,7 +6,6 @@
 __all__ = ['REAL', 'MANY_TWINS', 'join_tables', 'parse_columns', 'read_inputs', 'many_twins']
 
 # %% ../../nbs/training/proteins.ipynb #p003
-import re
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from ..core import find_path, project_path
 from ..data.sources import (read_human, read_lactamases, read_products, read_receptors, read_term_texts,
     read_terpenes, read_toxins, read_toy, read_yeast)
 from ..data.tables import read_proteins
-from ..twins.texts import text_codes
+from ..twins.texts import bare_codes
 
 # %% ../../nbs/training/proteins.ipynb #c012
 REAL = dict(toxins=read_toxins, terpenes=read_terpenes, receptors=read_receptors, human=read_human, yeast=read_yeast, # see `sources`
@@ -73,7 +72,7 @@ def many_twins(
     "Say that there are very many twins, and how many differ in names alone."
     if len(pairs) < MANY_TWINS: return ""
     strings, at = np.unique(pd.concat([pairs.anchor_text, pairs.hard_neg_text]).to_numpy(str), return_inverse=True)
-    bare = text_codes([re.sub(r"\b\w*\d\w*\b|\b\w\b", " ", s) for s in strings])[at]
+    bare = bare_codes(strings)[at]
     share = (bare[:len(pairs)] == bare[len(pairs):]).mean()
     return (f"{len(pairs):,} twin pairs, and each epoch passes over all of them, which may take days. The texts of {share:.0%} of them "
             "differ in names with digits or single letters only, such as those of alleles, and such names are no function. Before you "

@@ -77,31 +77,36 @@ def _cutoffs(rule, hub_length, member_length, member_distance, lengths):
 # %% ../../nbs/twins/search.ipynb #c021
 WORD, PICKED = 6, 40  # letters of a word, words picked from each sequence
 
-def _picked_words(encoded, block=1 << 22):
-    "Give the codes of the picked words and the sequence of each, in order of the sequences."
-    codes, owners, owner = [], [], np.repeat(np.arange(len(encoded), dtype=np.int32), encoded.length)
-    for at in range(0, len(encoded.flat) - WORD + 1, block):
-        stop = min(at + block, len(encoded.flat) - WORD + 1)
-        code = np.zeros(stop - at, np.int64)
-        for p in range(WORD): code = code * 26 + encoded.flat[at + p:stop + p]
+def _picked_words(flat, length, block=1 << 22):
+    "Give the codes of the picked words and the sequence of each, in order of the sequences; about `block` letters at a time."
+    codes, owners, end = [], [], length.cumsum()
+    cuts = np.unique(np.r_[0, np.searchsorted(end, np.arange(block, end[-1] if len(end) else 0, block)), len(length)])
+    for first, last in zip(cuts[:-1], cuts[1:]):
+        letters = flat[end[first] - length[first]:end[last - 1]]
+        owner, n = np.repeat(np.arange(first, last), length[first:last]), max(0, len(letters) - WORD + 1)
+        code = np.zeros(n, np.int64)
+        for p in range(WORD): code = code * 26 + letters[p:n + p]
         mixed = code.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         mixed = (mixed ^ mixed >> np.uint64(32)) * np.uint64(0xD6E8FEB86659FD93)
         share = (mixed >> np.uint64(40)) / float(1 << 24)
-        whole = owner[at:stop] == owner[at + WORD - 1:stop + WORD - 1]
-        keep = whole & (share * encoded.length[owner[at:stop]] < PICKED)
-        codes.append(code[keep]); owners.append(owner[at:stop][keep])
+        whole = owner[:n] == owner[WORD - 1:]
+        keep = whole & (share * length[owner[:n]] < PICKED)
+        codes.append(code[keep]); owners.append(owner[:n][keep])
     return np.concatenate(codes or [[]]).astype(np.int64), np.concatenate(owners or [[]]).astype(np.int64)
 
-def _word_links(encoded):
-    "Guess which sequences, the longest first, are related: rows i < j of pairs that share a picked word."
-    n, (code, owner) = len(encoded), _picked_words(encoded)
-    order = np.argsort(code, kind="stable")  # within a word the longest sequence stays first
+def _shared_words(code, owner, n):
+    "Pair the sequences of each word with the longest and with the one before; gives i * n + j for rows i < j."
+    order = np.lexsort((owner, code))  # within a word the longest sequence is first
     code, owner = code[order], owner[order]
     new = np.append(True, code[1:] != code[:-1])[:len(code)]
     longest, before = owner[new][new.cumsum() - 1], np.roll(owner, 1)
     a, b = np.r_[longest[~new], before[~new]], np.r_[owner[~new], owner[~new]]
-    key = np.unique((np.minimum(a, b) * n + np.maximum(a, b))[a != b])
-    return key // n, key % n
+    return np.unique((np.minimum(a, b) * n + np.maximum(a, b))[a != b])
+
+def _word_links(encoded):
+    "Guess which sequences, the longest first, are related: rows i < j of pairs that share a picked word."
+    key = _shared_words(*_picked_words(encoded.flat, encoded.length), len(encoded))
+    return key // len(encoded), key % len(encoded)
 
 # %% ../../nbs/twins/search.ipynb #c027
 def _connected(n, i, j):

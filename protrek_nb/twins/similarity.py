@@ -116,8 +116,9 @@ class Encoded:
         self.flat = np.frombuffer("".join(sequences).encode(), np.uint8) - np.uint8(ord("A"))
         self.length = np.array([len(s) for s in sequences], dtype=np.int64)
         self.start = self.length.cumsum() - self.length
-        self.reach = np.add.reduceat(SCORE.max(1)[self.flat], self.start)      # score that no alignment can exceed
-        self.least = np.minimum.reduceat(SCORE.max(1)[self.flat], self.start)  # what its cheapest letter adds to that
+        most = SCORE.max(1).astype(np.uint8)[self.flat]  # one byte a letter: eight would be most of the memory of mining
+        self.reach = np.add.reduceat(most, self.start, dtype=np.int64)          # score that no alignment can exceed
+        self.least = np.minimum.reduceat(most, self.start).astype(np.int64)     # what its cheapest letter adds to that
 
     def __len__(self): return len(self.sequences)
     def __getitem__(self, row): return self.flat[self.start[row]:self.start[row] + self.length[row]]

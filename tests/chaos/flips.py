@@ -25,6 +25,7 @@ from protrek_nb.model import ProTrek
 from protrek_nb.models import store as stores
 from protrek_nb.reporting.folders import SYSTEMS, read_run, run_system
 from protrek_nb.saved import Saved
+from protrek_nb.twins.parts import read_parts
 
 
 def raises(function, *given):
@@ -47,6 +48,7 @@ def things(folder, name):
     below = lambda top: sorted(p for p in top.rglob("*") if p.is_file())
     if (store := folder / "store").exists():
         for path in sorted(store.rglob("*.safetensors")): yield "rows of a store", [path], lambda path=path: shard_is_noticed(path)
+    if (mined := folder / "mined").exists(): yield "a mining in parts", [*sorted(mined.glob("part-*.parquet")), mined / "work" / "plan.json"], lambda: raises(list, read_parts(mined))
     if not run_dir.params_path.exists(): return
     listed = [run_dir.path / n for n in (*read_sums(run_dir.path), SUMS)]
     reported = run_system(run_dir.path) in SYSTEMS

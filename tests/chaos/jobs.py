@@ -20,6 +20,7 @@ from protrek_nb.pairs import protocol
 from protrek_nb.toy.isolates import load_isolates
 from protrek_nb.toy.terms import load_terms, toy_obo_path
 from protrek_nb.toy.world import WorldRules, make_world
+from protrek_nb.twins import parts
 
 
 def sha(content): "Hash bytes."; return hashlib.sha256(content).hexdigest()[:16]
@@ -144,5 +145,15 @@ class Mining:
     def left(self, folder): return {name: value for name, value in files(folder).items() if not name.startswith(".tmp-")}
 
 
+class MiningParts(Mining):
+    "Twins mined in parts; each whole part is kept."
+    def do(self, folder): parts.mine_parts(self.table, folder / "mined", rules=mining.TwinRules(workers=1), memory_gib=1 / 256, say=helpers.quiet)
+
+    def left(self, folder):
+        assert not (bad := verify_sums(folder / "mined" / "work") + verify_listed(folder / "mined", ["part-00000.parquet"])), bad
+        assert not list(folder.rglob(".tmp-*")), "nothing half-written stays"
+        return files(folder, (".lock", "SHA256SUMS"))
+
+
 helpers.RECIPES["tiny_best"] = replace(helpers.RECIPES["tiny"], keep="best")
-JOBS = dict(twins=Twins, go=Go, summaries=GoSummaries, pairs=Pairs, binding=Binding, frozen=Frozen, study=Study, vectors=Vectors, mining=Mining)
+JOBS = dict(twins=Twins, go=Go, summaries=GoSummaries, pairs=Pairs, binding=Binding, frozen=Frozen, study=Study, vectors=Vectors, mining=Mining, mining_parts=MiningParts)
