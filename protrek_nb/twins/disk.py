@@ -50,7 +50,7 @@ OPEN_FILES = 200  # buckets at most; systems allow a process about a thousand op
 class Buckets:
     "Records in files, each in the file of its bucket."
     def __init__(self, folder, name, records, kind, memory):
-        size = 8 * records * np.dtype(kind).itemsize  # sorting needs eight times the records
+        size = 16 * records * np.dtype(kind).itemsize  # sorting needs eight times a bucket, half of the memory
         self.number, self.kind = int(np.clip(np.ceil(size / memory), 1, OPEN_FILES)), kind
         self.paths = [Path(folder)/f"{name}-{k:03d}" for k in range(self.number)]
         self.files = [open(path, "ab") for path in self.paths]
