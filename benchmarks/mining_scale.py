@@ -169,7 +169,7 @@ def write(rows, args):
     cells = [["", *shown.iloc[0, 1:].map(lambda x: f"{int(x):,}")], ["---"] + ["---:"] * len(table), *shown.iloc[1:].itertuples(index=False)]
     neat = lambda x: "" if x is None or x != x else f"{int(x):,}" if not isinstance(x, str) and float(x).is_integer() and (abs(x) > 1 or x == 0) else str(x)
     body = "\n".join("| " + " | ".join(map(neat, line)) + " |" for line in cells)
-    Path(args.out).with_suffix(".md").write_text(f"# How mining grows\n\n{about}\n\n{body}\n", encoding="utf-8")
+    Path(args.out).with_suffix(".md").write_text(f"# How mining {'in parts ' if args.memory else ''}grows\n\n{about}\n\n{body}\n", encoding="utf-8")
 
 
 def main():

@@ -98,7 +98,7 @@ def disk_groups(
     sequences: DiskSequences,  # distinct ones
     rule: Criterion = Criterion(),  # what counts as similar
     folder=".",  # for files that are removed again
-    memory: int = 1 << 30,  # bytes, beyond about 50 bytes for each sequence
+    memory: int = 1 << 30,  # bytes, beyond a few numbers for each sequence
     workers: int = 0,  # threads; 0 for one per processor core
 ) -> np.ndarray:  # group of each sequence, numbered in order of first appearance
     "Group sequences that stay on disk, as `linked_groups` does with `exact=False`."
