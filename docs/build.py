@@ -63,16 +63,11 @@ def place(name):
     return name.lower() if "." in name else name
 
 
-TAKEN = dict(search="search-vectors", genindex="genindex-page")  # Sphinx has pages of its own by these names
-
-
 class Pages:
     "The processed pages, and what each is called in the site: `00_mining.ipynb` is `mining.html`."
     def __init__(self, folder):
         self.notebooks = {name: json.loads((folder / name).read_text(encoding="utf-8")) for name, _ in walk(sidebar())}
-        named = {name: str(Path(name).with_name(front(notebook)["output-file"]).with_suffix("")) for name, notebook in self.notebooks.items()}
-        self.site = {name: TAKEN.get(stem, stem) for name, stem in named.items()}
-        self.ours = {stem: self.site[name] for name, stem in named.items()}  # as nbdev's links name a page -> as the site does
+        self.site = {name: str(Path(name).with_name(front(notebook)["output-file"]).with_suffix("")) for name, notebook in self.notebooks.items()}
         self.places = {self.site[name]: {place(m[2]) for cell in notebook["cells"] if shows_api(cell) for m in API.finditer(api(cell))} for name, notebook in self.notebooks.items()}
 
     def relative(self, page, name):
@@ -85,9 +80,9 @@ class Pages:
             target = os.path.normpath(Path(page).parent / match[1])
             return f"]({self.relative(page, self.site[target] + '.ipynb')}{match[2] or ''})" if target in self.site else match[0]
         def to_function(match):
-            if (target := self.ours.get(match[2])) is None: return match[1]
-            there = match[3] if match[3] and match[3][1:] in self.places[target] else ""
-            return f'<a href="{self.relative(page, target + ".html")}{there}"><code>{match[1].strip("`")}</code></a>'
+            if match[2] not in self.places: return match[1]
+            there = match[3] if match[3] and match[3][1:] in self.places[match[2]] else ""
+            return f'<a href="{self.relative(page, match[2] + ".html")}{there}"><code>{match[1].strip("`")}</code></a>'
         source = re.sub(r"\]\(([^)#\s:]+\.ipynb)(#[^)\s]*)?\)", to_page, source)
         return re.sub(r"\[([^\]\n]+)\]\(https://protrek-nb\.github\.io/protrek_nb/([\w/]+)\.html(#[\w.]+)?\)", to_function, source)
 

@@ -30,11 +30,11 @@ def train_run(
 
 # %% ../nbs/command.ipynb #r009
 TASKS = dict(mine="mine", split="split", embed="embed", index="index", search="search", score="score", eval="evaluate", export="export")
-PREDICT = dict(twins="predict_twins", go="predict_go", pairs="predict_pairs", sites="predict_sites")
+PREDICT = dict(go="predict_go", pairs="predict_pairs", sites="predict_sites")
 
 app = typer.Typer(**PLAIN, no_args_is_help=True, help="Protein-text models: train, predict, search, score.")
 train = typer.Typer(**PLAIN, no_args_is_help=True, help="Train a system; `train twins --help` lists its options.")
-predict = typer.Typer(**PLAIN, no_args_is_help=True, help="Predict with a trained system.")
+predict = typer.Typer(**PLAIN, no_args_is_help=True, help="Predict with a trained system; texts of proteins: `score`.")
 app.add_typer(train, name="train")
 app.add_typer(predict, name="predict")
 for word, (module, run_class) in RUNS.items(): train.command(word)(make_command(module, run_class, partial(train_run, word)))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from .core import environment, find_path, shared_data
-from .data.download import TABLES, fetch_table, table_state
+from .data.download import TABLES, UNLISTED, fetch_table, table_state
 from .data.output import say, write_result
 from .data.structures import reads_structures
 from .options import EXTRAS
@@ -24,8 +24,10 @@ def _there_is(folder):
     here, changes = {True: "there", False: "missing"}, {True: "", False: "; changes with releases"}
     weights = [(name, "", p.licence, here[has_weights(name)], f"weights: {p.source}", f"package {p.name} {p.version}", p.sha256)
                for name, p in PACKAGES.items()]
-    tables = [(name, f"{t.megabytes:g} MB", t.licence, table_state(name, folder), t.what + changes[t.fixed], t.url, t.sha256)
-              for name, t in TABLES.items()]
+    tables = [(name, f"{t.megabytes:g} MB", t.licence, table_state(name, folder), t.what + changes[t.fixed], t.url,
+               t.sha256 or ("not checked" if t.fixed else "changes")) for name, t in TABLES.items()]
+    tables += [(name, "", licence, here[(folder/file).is_file()], f"{file}: {why}", "none", "none")
+               for name, (file, licence, why) in UNLISTED.items()]
     return pd.DataFrame(weights + tables, columns=["name", "size", "licence", "here", "what", "address", "sha256"])
 
 def fetch(
@@ -37,6 +39,8 @@ def fetch(
 ):
     "Fetch weights and public tables, with their licences; what is there and whole stays."
     folder = Path(folder or os.environ.get("PROTREK_NB_DATA") or find_path("data/public"))
+    if made := [n for n in names if n in UNLISTED]:
+        raise ValueError(f"{made[0]} has no address that gives it as it is read: {UNLISTED[made[0]][2]}; licence: {UNLISTED[made[0]][1]}")
     if unknown := [n for n in names if n not in PACKAGES and n not in TABLES]:
         raise ValueError(f"nothing is called {', '.join(unknown)}; there are {', '.join([*PACKAGES, *TABLES])}")
     if list or not names: return write_result("-", _there_is(folder))

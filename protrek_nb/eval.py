@@ -6,12 +6,13 @@
 __all__ = ['TWIN_SCORES', 'PairIndex', 'check_scores', 'right_or_tied', 'group_right', 'strict_group_right', 'index_pairs',
            'twin_scores', 'ModelScores', 'score_model', 'pair_outcomes', 'labelled_scores', 'decision_metrics',
            'column_or_labels', 'evaluate_twins', 'score_texts', 'result_key', 'metric_table', 'compare_models',
-           'over_seeds', 'table_relevance', 'table_queries', 'average_both', 'table_retrieval', 'Platt',
+           'over_seeds', 'table_relevance', 'table_queries', 'average_both', 'table_retrieval', 'general_hit', 'Platt',
            'best_threshold', 'bootstrap_interval', 'brier', 'compare_retrieval', 'compare_seeds', 'fmax',
            'high_recall_area', 'precision_at_prevalence', 'ranking_areas', 'relevance_from_labels', 'reliability_table',
            'retrieval', 'retrieval_per_query', 'seed_interval', 'smin', 'threshold_for_precision']
 
 # %% ../nbs/06_eval.ipynb #c003
+import warnings
 from collections import namedtuple
 
 import numpy as np
@@ -25,8 +26,8 @@ from .metrics.retrieval import (
     Second, average_queries, compare_retrieval, relevance_from_labels, retrieval, retrieval_per_query)
 from .metrics.residues import high_recall_area
 from .metrics.thresholds import (
-    Platt, area_intervals, at_threshold, best_threshold, brier, calibration_error, fit_platt, precision_at_prevalence,
-    ranking_areas, reliability_table, threshold_for_precision, threshold_intervals)
+    Platt, area_intervals, at_threshold, best_threshold, brier, calibration_error, fit_platt, no_probability,
+    precision_at_prevalence, ranking_areas, reliability_table, threshold_for_precision, threshold_intervals)
 
 # %% ../nbs/06_eval.ipynb #c005
 _all_ = ["Platt", "best_threshold", "bootstrap_interval", "brier", "compare_retrieval", "compare_seeds", "fmax", "high_recall_area",
@@ -209,13 +210,16 @@ def evaluate_twins(
 def score_texts(
     model,  # has get_protein_repr, get_text_repr and temperature, such as a ProTrek
     table: pd.DataFrame,  # sequence, text
-    calibration: dict = None,  # slope and intercept of a `Platt`, and `on`: what they were fitted on; None: no probability
+    calibration: dict = None,  # from `calibrate`, and `on`: what it was fitted on; None: no probability
 ) -> pd.DataFrame:  # the table with cosine and scaled (cosine / temperature); probability and calibrated_on where there is a calibration
-    "Score the text of each row for its sequence."
+    "Score the text of each row for its sequence; warns where the calibration gives no probability."
     cosine_N = (model.get_protein_repr(table.sequence.tolist()) * model.get_text_repr(table.text.tolist())).sum(1)
     scores = dict(cosine=cosine_N, scaled=cosine_N / model.temperature.detach())
     table = table.assign(**{name: x_N.cpu().numpy() for name, x_N in scores.items()})
     if not calibration: return table
+    if why := no_probability(calibration):
+        warnings.warn(why, stacklevel=2)
+        return table
     platt = Platt(calibration["slope"], calibration["intercept"])
     return table.assign(probability=platt(table.cosine), calibrated_on=calibration["on"])
 
@@ -319,3 +323,11 @@ def table_retrieval(
 ) -> pd.DataFrame:  # as `average_both`
     "Score retrieval in both directions over a protein table."
     return average_both(table_queries(scored, table, label, ks, cluster), n, seed)
+
+# %% ../nbs/06_eval.ipynb #gh02
+def general_hit(
+    scored: ModelScores,  # embeddings of a table's sequences and texts
+    table: pd.DataFrame,  # with `component`
+) -> float:  # R@1 between components, mean of both directions
+    "Measure how often the best match is of the right component."
+    return float(table_retrieval(scored, table, label="component", ks=(1,))["hit_at_1"].mean())

@@ -154,7 +154,7 @@ def export_adapters(
         return
     recipe = params.get("recipe") or {}
     if not recipe.get("lora_rank"):
-        raise ValueError(f"{run} trained no adapters (lora_rank = 0): give its model as a whole, with --to hub, or as the folder {home}")
+        raise ValueError(f"{run} trained no adapters (lora_rank = 0): give its model as a whole, to a hub, or as the folder {home}")
     if not (found := checkpoints(run_dir.checkpoints_dir)):
         raise FileNotFoundError(f"{run_dir.checkpoints_dir} holds no checkpoint, and only checkpoints hold adapters apart: train again")
     step, newest = found[-1]

@@ -265,8 +265,8 @@ def mine_twins(
     "Find pairs of proteins with like sequences and different functions."
     if reference:
         if (group_by, similarity, text_difference, rules) != ("auto", "auto", "auto", TwinRules()):
-            raise ValueError("reference=True sets group_by, similarity, text_difference and rules itself; leave them out")
-        if "structure_3di" not in table: raise KeyError("reference=True groups by the column structure_3di, which the table does not have")
+            raise ValueError("the reference sets group_by, similarity, text_difference and rules itself; leave them out")
+        if "structure_3di" not in table: raise KeyError("the reference groups by the column structure_3di, which the table does not have")
         group_by, similarity, text_difference = "structure_3di", "difflib", "tfidf_group"
         rules = TwinRules(max_identity=.99999999)  # the value of its code; its report says 0.9999
     if similarity not in METHODS: raise ValueError(f"unknown similarity {similarity!r}; one of: {', '.join(METHODS)}")

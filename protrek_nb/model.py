@@ -291,7 +291,8 @@ def _load_folder(
 ):                              # a model in evaluation mode
     "Load our own format; CheckpointError names what is missing or does not fit."
     if bad := verify and verify_listed(folder):
-        raise CheckpointError(f"{'; '.join(bad)}. The model is not as it was written: copy or convert it again, or give verify=False")
+        raise CheckpointError(f"{'; '.join(bad)}. The model is not as it was written: copy or convert it again "
+                              "(in Python: or verify=False)")
     folder, config = Path(folder), ProTrekConfig.from_pretrained(folder)
     if attn_implementation: config._attn_implementation = attn_implementation
     kinds = [kind for kind in TOWERS if getattr(config, f"{kind}_config") is not None]
@@ -316,7 +317,7 @@ def _base_of(file, base, **hub):
     for folder in (file.parent, file.parent.parent):
         if is_own(folder) or any(folder.glob("*/vocab.txt")): return folder
     raise CheckpointError(f"{file} holds weights only, and no configurations lie beside it: give the folder of the model that it was made "
-                          "from, as in from_pretrained(file, base='weights/ProTrek_35M')")
+                          "from, in Python as in from_pretrained(file, base='weights/ProTrek_35M')")
 
 def _folder_of(path_or_repo, base=None, cache_dir=None, sha256=None, **hub):
     "Turn a folder, file or hub name into a folder in our format; convert if need be."

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FORMAT', 'SYSTEMS', 'AUTO_MODEL', 'Saved', 'Predictor', 'predictor_class', 'load', 'result_rows', 'control_lines',
-           'cost_lines', 'licence_lines', 'data_name', 'make_card', 'save_system']
+           'cost_lines', 'licence_lines', 'unsure_lines', 'data_name', 'make_card', 'save_system']
 
 # %% ../nbs/saved.ipynb #s004
 import shutil
@@ -19,6 +19,7 @@ from .core import atomic_dir, environment, find_model, patch_to, read_json, writ
 from .damage import finish_run, verify_sums, write_sums
 from .metrics.costs import compared_rows, cost_words, forgetting_words
 from .metrics.intervals import with_interval
+from .metrics.thresholds import no_probability
 from .models.encoders import open_encoder
 from .models.weights import known_licence
 
@@ -175,6 +176,13 @@ def licence_lines(
     own = f"- code of protrek_nb, and what was trained here: MIT, as far as the licences of `{data_name(saved)}` and of these parts allow"
     return [own, *(f"- `{Path(part).name}`: {known_licence(part)}" for part in parts)]
 
+def unsure_lines(
+    saved:Saved, # the system
+) -> list:       # lines of Markdown; empty where scores become probabilities, or were never meant to
+    "Say why scores get no probability, where the calibration forbids it."
+    why = no_probability(saved.calibration) if "slope" in (saved.calibration or {}) else ""
+    return [why, ""] if why else []
+
 def data_name(saved): return Path(str(saved.run.get("data"))).name
 
 def make_card(
@@ -197,7 +205,7 @@ def make_card(
         "## Results on the test split", "",
         "95 % intervals redraw what a number stands on: groups of relatives (families), or alleles.", "",
         *result_rows(results, kind), "", *control_lines(results, kind), *cost_lines(results),
-        "## Limits", "", " ".join(kind.limits.split()), "", "## Licences", "", *licence_lines(saved), ""])
+        "## Limits", "", " ".join(kind.limits.split()), "", *unsure_lines(saved), "## Licences", "", *licence_lines(saved), ""])
 
 def save_system(
     run_dir,      # RunDir of the run, which gets model/ and metrics.json

@@ -1,9 +1,11 @@
 """Whatever a user gives the command, the answer is a result or one sentence, and no file is half written."""
+import ast
 import errno
 import os
 import re
 import resource
 import runpy
+import shlex
 import subprocess
 import sys
 import warnings
@@ -25,11 +27,11 @@ from protrek_nb.search import Index, embed_table, make_index, read_vectors
 
 BASE = str(ROOT / "data" / "toy_base")
 TABLE_IN = {  # command -> its words, with FILE, INDEX and OUT for what a test puts in
-    "score": f"score {BASE} FILE --out OUT.tsv", "predict twins": f"predict twins {BASE} FILE --out OUT.tsv", "predict go": f"predict go {BASE} FILE --out OUT.tsv",
+    "score": f"score {BASE} FILE --out OUT.tsv", "predict go": f"predict go {BASE} FILE --out OUT.tsv",
     "predict sites": f"predict sites {BASE} FILE --out OUT.tsv", "predict pairs": f"predict pairs {BASE} FILE --out OUT.tsv",
     "embed": f"embed {BASE} FILE OUT.parquet", "index": "index FILE OUT", "search": "search INDEX FILE --out OUT.tsv", "mine": "mine FILE --out OUT.csv",
     "split": "split FILE --out OUT.csv", "eval": f"eval {BASE} FILE --out OUT.csv", "train twins": "train twins --data FILE"}
-WRITES = {k: v for k, v in TABLE_IN.items() if k not in ("index", "train twins", "predict twins", "predict go", "predict sites", "predict pairs")}
+WRITES = {k: v for k, v in TABLE_IN.items() if k not in ("index", "train twins", "predict go", "predict sites", "predict pairs")}
 
 
 def call(words, **places):
@@ -157,7 +159,7 @@ def test_no_network(tmp_path, monkeypatch):
     monkeypatch.setattr(requests, "get", cut)
     monkeypatch.setattr(download, "WAIT", 0)
     refused(call(f"fetch ZN_test --folder {tmp_path}/data"), "could not be fetched .* is there a network")
-    refused(call(f"fetch ZN_test --folder {tmp_path}/data --offline"), "ZN_test without --offline")
+    refused(call(f"fetch ZN_test --folder {tmp_path}/data --offline"), "--offline fetches nothing: fetch ZN_test")
     assert [p for p in (tmp_path / "data").rglob("*") if p.is_file()] == []
 
 
@@ -204,6 +206,45 @@ def test_every_option_is_described(module, name):
     "A word or an option without a comment has no help."
     options, doc = read_options(module, name)
     assert doc and [o.name for o in options if not o.help] == []
+
+
+@pytest.mark.parametrize("command", ["score", "embed", "search", "search texts", "mine", "split", "eval", "train twins"])
+def test_a_message_says_what_a_shell_takes(command, table, made, tmp_path, monkeypatch):
+    "A table with names of its own: the sentence names --columns, and its words, typed with the right names, are understood."
+    words = TABLE_IN[command.replace(" texts", "")] + (" --kind text" if command == "search texts" else "")
+    monkeypatch.setattr(core.RunDir, "create", lambda name, create=core.RunDir.create: create(name, tmp_path / "runs"))
+    table.rename(columns=dict(protein_id="Key", sequence="Residues", text="What it does"))[["Key", "Residues", "What it does"]].to_csv(tmp_path / "in.csv", index=False)
+    places = dict(FILE=tmp_path / "in.csv", INDEX=made / "index", OUT=tmp_path / "out")
+    first = call(words, **places)
+    refused(first, '--columns "')
+    advice = re.search('(--columns "[^"]*")', first.stderr)[1]
+    for field, column in (("sequence", "Residues"), ("text", "What it does")): advice = advice.replace(f"{field}=your column", f"{field}={column}")
+    for name, path in places.items(): words = words.replace(name, str(path))
+    if command == "train twins": monkeypatch.setattr("protrek_nb.train.mine_twins", None)  # far enough: the table was read
+    second = CliRunner().invoke(app, [*words.split(), *shlex.split(advice)], prog_name="protrek-nb")
+    assert second.exit_code == 0 or command == "train twins" and "'NoneType' object is not callable" in second.output, second.output
+
+
+OPTIONS = {o.name for module, name in COMMANDS for o in read_options(module, name)[0]}
+
+
+def advice_of(node):
+    "List (name, what stands before it) of each `name=value` that a message gives as words, not as what was given."
+    def text(part):
+        if isinstance(part, ast.JoinedStr): return "".join(map(text, part.values))
+        return part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else "\0"
+    nested = {id(v) for part in ast.walk(node) if isinstance(part, ast.JoinedStr) for v in part.values}
+    whole = [text(part) for part in ast.walk(node) if id(part) not in nested and (isinstance(part, ast.JoinedStr) or isinstance(part, ast.Constant) and isinstance(part.value, str))]
+    return [(m[1], said[:m.start()]) for said in whole for m in re.finditer(r"(?<![\w.'`])(?<!; )([a-z]\w*) ?=(?!=)(?! ?\0)", said)]
+
+
+def test_advice_names_an_option_or_python():
+    """What a message advises as `name=value` is an option of a command, so that a shell sees `--name value`, or it is said to be for Python or a recipe.
+    None writes `--name` itself."""
+    raised = [node for path in sorted((ROOT / "protrek_nb").rglob("*.py")) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Raise)]
+    assert [said for said in map(ast.unparse, raised) if re.search(r"[ (](-p|--[a-z-]+) ", said)] == []
+    advice = [(name, before, ast.unparse(node)) for node in raised for name, before in advice_of(node) if name not in OPTIONS]
+    assert [said for _, before, said in advice if "in python" not in before.lower() and "in the recipe" not in said] == []
 
 
 MAINS = [path for path in sorted((ROOT / "protrek_nb").rglob("*.py")) if '__name__ == "__main__"' in path.read_text(encoding="utf-8")]

@@ -64,6 +64,11 @@ def test_nothing_is_loaded_from_outside(site, parsed):
     assert [path.name for path in site.rglob("*.css") if re.search(r"(url\(|@import)\s*['\"]?(https?:)?//", path.read_text(encoding="utf-8"))] == []
 
 
+def test_no_page_has_a_name_that_sphinx_takes():
+    "Sphinx writes `search.html` and `genindex.html` itself; a page of ours by such a name would be gone."
+    assert not {"search.ipynb", "genindex.ipynb"} & {path.name for path in (ROOT / "nbs").glob("*.ipynb")}
+
+
 def test_every_page_leads_on(parsed, site):
     "Each page of the story has the sidebar, and a link to the next page or the one before."
     for path, page in parsed.items():
@@ -77,7 +82,7 @@ def test_functions_and_dataclasses_have_tables(site):
     def cells(name): return re.sub(r"<[^>]+>", " ", (site / name).read_text(encoding="utf-8"))
     assert re.search(r"max_identity\s+float\s+0\.5\s+sequences of different splits stay below this identity", cells("train.html"))
     assert re.search(r"verify\s+True\s+compare all files with SHA256SUMS", cells("saved.html"))
-    assert "relatives" in cells("search-vectors.html")  # `search.html` is Sphinx's own
+    assert "relatives" in cells("find.html")
     assert "<math" in (site / "losses.html").read_text(encoding="utf-8") and "#|" not in cells("losses.html")
 
 

@@ -138,7 +138,7 @@ def test_what_changed_here_is_fetched_again(server, listed, tmp_path):
     "A file that is not what was fetched is named and replaced; one that came by hand is left alone."
     listed("rows", "/", file="t.tsv")
     fetch_table("rows", tmp_path).write_text("something else")
-    refused(call(f"fetch rows --folder {tmp_path} --offline"), "t.tsv is changed: fetch rows without --offline")
+    refused(call(f"fetch rows --folder {tmp_path} --offline"), "t.tsv is changed, and --offline fetches nothing: fetch rows")
     assert fetch_table("rows", tmp_path).read_bytes() == CONTENT and len(server.asked) == 2
     (tmp_path / "fetched.tsv").unlink()
     (tmp_path / "t.tsv").write_text("mine")
@@ -155,3 +155,11 @@ def test_the_list(tmp_path, monkeypatch):
     table = pd.read_csv(pd.io.common.StringIO(done.stdout), sep="\t", keep_default_na=False)
     assert done.exit_code == 0 and {"unirep", "toxins", "ZN_train", "go"} <= set(table["name"])
     assert (table.licence != "").all() and (table.address != "").all() and "changes with releases" in table.what[table["name"] == "go"].item()
+
+
+def test_a_table_without_an_address_says_why(tmp_path):
+    "It is listed, and asked for it is refused with the reason; a sum stands where one is known, and the list says where none is."
+    for name, (file, licence, why) in download.UNLISTED.items(): refused(call(f"fetch {name} --folder {tmp_path}"), re.escape(why))
+    listed = call(f"fetch --list --folder {tmp_path}").stdout
+    assert all(name in listed for name in download.UNLISTED) and "not checked" in listed
+    assert all(re.fullmatch("[0-9a-f]{64}", table.sha256) for table in download.TABLES.values() if table.sha256)

@@ -6,6 +6,7 @@ import re
 import subprocess
 from collections import Counter
 from functools import cache
+from itertools import pairwise
 
 import nbformat
 import pytest
@@ -146,6 +147,14 @@ def test_no_notebook_exports_itself(path):
 
 
 TAGGED = [path for path in NOTEBOOKS if any("parameters" in cell["metadata"].get("tags", []) for cell in cells(path))]
+
+
+def test_the_numbered_pages_open_in_colab():
+    "Each links to itself in Colab, and the next cell, the same on all pages that have it, installs there what they need and does nothing elsewhere."
+    found = {path: next(([before["source"], cell["source"]] for before, cell in pairwise(cells(path)) if "COLAB_RELEASE_TAG" in cell["source"]), None) for path in NOTEBOOKS}
+    assert [path.name for path, pair in found.items() if path.stem[0].isdigit() and not pair] == []
+    assert len({command for _, command in filter(None, found.values())}) == 1
+    assert [path.name for path, pair in found.items() if pair and f"/blob/main/{path.relative_to(ROOT).as_posix()}): there" not in pair[0]] == []
 
 
 def test_the_runs_have_parameters():

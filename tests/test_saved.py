@@ -9,14 +9,16 @@ from typer.testing import CliRunner
 
 import helpers
 from conftest import ROOT
-from protrek_nb import binding, go, pairs
+from protrek_nb import binding, go, pairs, train
 from protrek_nb.__main__ import app
 from protrek_nb.binding.chains import toy_chains
 from protrek_nb.core import RunDir, read_json
 from protrek_nb.data.tables import read_proteins, read_questions
 from protrek_nb.go.system import score_proteins
+from protrek_nb.metrics.thresholds import no_probability
 from protrek_nb.model import ProTrek
 from protrek_nb.pairs.isolates import read_pairs
+from protrek_nb.report import build
 from protrek_nb.saved import Predictor, load
 from protrek_nb.toy.isolates import load_isolates
 from protrek_nb.toy.terms import load_terms, toy_obo_path
@@ -96,7 +98,7 @@ def test_the_command_predicts_what_the_notebook_does(trained, tmp_path):
     table = table.rename(columns=dict(chain_id="protein_id")).drop_duplicates()
     table.to_csv(tmp_path / "in.csv", index=False)
     word = dict(binding="sites").get(system, system)
-    for words in (["predict", word], ["score"])[:2 if system in ("twins", "pairs") else 1]:
+    for words in dict(twins=[["score"]], pairs=[["predict", word], ["score"]]).get(system, [["predict", word]]):
         out = tmp_path / f"{words[0]}.parquet"
         done = CliRunner().invoke(app, [*words, str(run_dir.path), str(tmp_path / "in.csv"), "--out", str(out)])
         assert done.exit_code == 0, done.output
@@ -107,6 +109,20 @@ def test_the_command_predicts_what_the_notebook_does(trained, tmp_path):
     other = "go" if system == "binding" else "sites"
     done = CliRunner().invoke(app, ["predict", other, str(run_dir.path), str(tmp_path / "in.csv" if system != "pairs" else ROOT / "data" / "toy_proteins.csv")])
     assert done.exit_code == 2 and "is needed" in done.stderr, done.output
+
+
+def test_a_score_that_says_nothing_gets_no_probability(tiny_run, tmp_path, monkeypatch, capsys):
+    "A slope that may be zero, or is below: the log, metrics.json, the card, the report and `score` say so, and no probability is given."
+    monkeypatch.setattr(train, "calibrate", lambda y, score, *a, calibrate=train.calibrate, **k: calibrate(y, -np.asarray(score, float), *a, **k))
+    run_dir = helpers.fit(tiny_run, tmp_path)
+    kept, = [c for c in read_json(run_dir.metrics_path)["calibration"] if c["model"] == "tuned"]
+    said = no_probability(kept)
+    assert kept["slope"] < 0 and said.startswith("No probability: on validation right texts")
+    assert said in run_dir.log_path.read_text() and said in (run_dir.path / "model" / "README.md").read_text()
+    assert said in build([run_dir.path], reports=tmp_path / "reports").markdown.read_text()
+    pd.read_parquet(run_dir.path / "pairs.parquet")[["anchor_seq", "anchor_text"]].set_axis(["sequence", "text"], axis=1).head(3).to_csv(tmp_path / "in.csv", index=False)
+    with pytest.warns(UserWarning, match="No probability"): done = CliRunner().invoke(app, ["score", str(run_dir.path), str(tmp_path / "in.csv"), "--out", str(tmp_path / "out.csv")])
+    assert done.exit_code == 0 and "cosine" in pd.read_csv(tmp_path / "out.csv") and "probability" not in pd.read_csv(tmp_path / "out.csv")
 
 
 def write_test_part(system, run_dir, folder):

@@ -93,7 +93,8 @@ def read_structure(
     if not masked: return sequence, letters
     sure = _chain_atoms(path, text, chain)[1].b_factor
     if len(sure) != len(letters):
-        raise ValueError(f"{path}: {len(letters)} letters, and {len(sure)} residues with a confidence: give a whole file, or masked=False")
+        raise ValueError(f"{path}: {len(letters)} letters, and {len(sure)} residues with a confidence: give a whole file "
+                         "(in Python: or masked=False)")
     return sequence, "".join("#" if b < least else c for c, b in zip(letters, sure))
 
 # %% ../../nbs/data/structures.ipynb #p012

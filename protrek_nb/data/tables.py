@@ -90,7 +90,7 @@ def _missing(rows, fields, places):
     plain, hint = {plain_name(n) for n in rows.names}, ""
     if {"anchorseq", "hardnegseq"} & plain: hint = " This is a table of pairs, not of proteins: read it with core.read_table."
     elif any(re.fullmatch(r"[A-Za-z*]{25,}", n) for n in rows.names): hint = " The first line looks like data: add a header line."
-    elif "text" in lacking: hint = " Texts of another file, or a dict of texts by id: texts=. Without texts: empty_text='keep'."
+    elif "text" in lacking: hint = " In Python: texts= takes a second file or a dict of texts by id, and empty_text='keep' does without."
     example = ", ".join(f"{f!r}: 'your column'" for f in lacking)
     raise ValueError(f"{rows.file}: no column for {' and '.join(lacking)}. Columns found: {', '.join(rows.names)[:400]}. "
                      + "".join(f"Known names for {f}: {', '.join(FIELDS[f][:5])}, ... " for f in lacking)
@@ -280,7 +280,7 @@ def _look_up(ids, other, files):
     "Look up values by id; ValueError if no id is found at all."
     if ids and other and not any(i in other for i in ids):
         raise ValueError(f"no protein id of {files[0]} (such as {ids[0]!r}) is in {files[1]} (such as {next(iter(other))!r}): "
-                         "map the right id column with columns=")
+                         "map the right id column with columns={'protein_id': 'your column'}")
     return [other.get(i, "") for i in ids]
 
 def _join_texts(source, texts):

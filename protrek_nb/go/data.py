@@ -44,7 +44,7 @@ def go_paths(
         paths = tuple(shared_data() / "go" / name for name in names)
     elif not ontology:
         raise ValueError(f"data = {data!r}: an annotation file needs its ontology too; "
-                         "give the path of an OBO file (-p ontology go-basic.obo)")
+                         "give the path of an OBO file, such as ontology = 'go-basic.obo'")
     else: paths = find_path(data), find_path(ontology)
     if missing := [str(path) for path in paths if not path.exists()]: raise FileNotFoundError(f"no such file: {', '.join(missing)}")
     return paths

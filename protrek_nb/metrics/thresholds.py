@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['check_labels', 'at_threshold', 'threshold_table', 'decision_rates', 'best_threshold', 'threshold_intervals',
            'threshold_for_precision', 'precision_at_prevalence', 'ranking_areas', 'area_intervals', 'Platt',
-           'fit_platt', 'reliability_table', 'calibration_error', 'brier']
+           'fit_platt', 'calibrate', 'no_probability', 'reliability_table', 'calibration_error', 'brier']
 
 # %% ../../nbs/metrics/thresholds.ipynb #c003
 import re
@@ -16,7 +16,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from .intervals import (
-    FEW_CLUSTERS, bootstrap_share, cluster_codes, percentile_interval, resample_counts)
+    FEW_CLUSTERS, bootstrap_share, cluster_codes, percentile_interval, resample_counts, with_interval)
 
 # %% ../../nbs/metrics/thresholds.ipynb #c008
 def check_labels(
@@ -181,19 +181,49 @@ class Platt(namedtuple("Platt", "slope intercept")):
 def fit_platt(
     y_true,  # (N,) labels of the validation set, both kinds present
     score,  # (N,) scores of the validation set
+    copies=1,  # (N,) how often each row counts, or 1
 ) -> Platt:  # call it on scores to get probabilities
     "Fit the logistic map with Platt's smoothed targets."
     y_N, score_N = check_labels(y_true, score)
-    right, wrong = int(y_N.sum()), int((~y_N).sum())
+    copies_N = np.broadcast_to(copies, len(y_N))
+    right, wrong = int(copies_N[y_N].sum()), int(copies_N[~y_N].sum())
     if not right or not wrong:
         raise ValueError(f"calibration needs right and wrong pairs: {right} right and {wrong} wrong were given")
     target_N = np.where(y_N, (right + 1) / (right + 2), 1 / (wrong + 2))
-    centre, scale = score_N.mean(), np.maximum(score_N.std(), 1e-9)
+    centre, scale = score_N.mean(), np.maximum(score_N.std(), 1e-9)  # of the numbers that the solver sees; the fit is the same for any
     x_N1 = ((score_N - centre) / scale)[:, None]
     fit = LogisticRegression(C=1e6, solver="newton-cholesky", tol=1e-10).fit(
-        np.tile(x_N1, (2, 1)), np.repeat([1, 0], len(y_N)), np.concatenate([target_N, 1 - target_N]))
+        np.tile(x_N1, (2, 1)), np.repeat([1, 0], len(y_N)), np.concatenate([target_N * copies_N, (1 - target_N) * copies_N]))
     slope = float(fit.coef_[0, 0] / scale)
     return Platt(slope, float(fit.intercept_[0] - slope * centre))
+
+# %% ../../nbs/metrics/thresholds.ipynb #cal2
+def calibrate(
+    y_true,  # (N,) labels of the validation set
+    score,  # (N,) scores of the validation set
+    cluster=None,  # label of each row
+    n: int = 200,  # bootstrap replicates
+    seed: int = 0,  # of the bootstrap
+) -> dict:  # slope and intercept of the map; low and high end of the slope, None for fewer than FEW_CLUSTERS clusters
+    "Fit the map, with an interval of its slope."
+    (y_N, score_N), codes_N = check_labels(y_true, score), cluster_codes(cluster, len(y_true))
+    rng, clusters = np.random.default_rng(seed), codes_N.max() + 1
+    draws = (resample_counts(clusters, 1, rng)[0, codes_N] for _ in range(n if clusters >= FEW_CLUSTERS else 0))
+    slopes = [fit_platt(y_N, score_N, copies_N).slope for copies_N in draws if 0 < copies_N @ y_N < copies_N.sum()]
+    platt = fit_platt(y_N, score_N)
+    _, low, high = percentile_interval(platt.slope, slopes)
+    return dict(platt._asdict(), low=low if slopes else None, high=high if slopes else None)
+
+def no_probability(
+    calibration: dict,  # from `calibrate`
+) -> str:  # a sentence; "" where the slope is above zero, and its interval, if there is one
+    "Say why a score gets no probability."
+    slope, low, high = (calibration.get(k) for k in ("slope", "low", "high"))
+    if slope > 0 and (low is None or low > 0): return ""
+    contrary = high < 0 if high is not None else slope < 0
+    what = "right texts score lower than wrong ones" if contrary else "right texts do not surely score higher than wrong ones"
+    ends = (np.nan, np.nan) if low is None else (low, high)
+    return f"No probability: on validation {what} (slope of the calibration {with_interval(slope, *ends, '{:+.2f}')})."
 
 # %% ../../nbs/metrics/thresholds.ipynb #c060
 def reliability_table(

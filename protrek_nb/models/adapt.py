@@ -218,7 +218,7 @@ def load_adapter(
 ):          # the model, with adapters
     "Put saved adapters, and all that was trained beside them, on a base; ValueError if they do not fit it, or were damaged."
     if bad := verify and verify_sums(folder, ADAPTER_FILES):
-        raise ValueError(f"{'; '.join(bad)}. The adapters are not as they were written: copy the folder again, or give verify=False")
+        raise ValueError(f"{'; '.join(bad)}. The adapters are not as they were written: copy the folder again (in Python: or verify=False)")
     add_lora(model, **read_json(Path(folder)/"protrek_lora.json"))
     beside = _read_weights(folder, "beside")
     kept = {n: p for n, p in model.named_parameters() if "lora_" not in n and (_always(n) or n in beside)}

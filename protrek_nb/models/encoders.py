@@ -123,7 +123,8 @@ class EsmEncoder(Encoder):
     def known(self, string): # a sequence
         "Write letters that the vocabulary lacks as X."
         if len(string) > (self.longest or len(string)):
-            raise ValueError(f"this encoder reads {self.longest} residues, not {len(string)}: use Store(..., window={self.longest})")
+            raise ValueError(f"this encoder reads {self.longest} residues, not {len(string)}: "
+                             f"in Python use Store(..., window={self.longest})")
         if "," in string:
             raise ValueError("a context of homologues was given, which ESM cannot read; use an E1 backbone, or give the chain alone")
         if not re.search("[A-Z]", string): return string  # the tokenizer refuses it

@@ -267,7 +267,7 @@ def _as_trained(segments, pairs):
     for side in sides:
         empty = np.flatnonzero(pairs[side].isna() | (pairs[side].astype(str) == ""))
         if len(empty): raise ValueError(f"row {empty[0]} of the pair table has an empty {side}: this head was trained on segments; "
-                                        "a segment called NA that was read by pandas becomes empty: give keep_default_na=False")
+                                        "a segment called NA that was read by pandas becomes empty: in Python, give keep_default_na=False")
     known, said = list(map(tuple, segments)), lambda ps: ", ".join(" with ".join(p) for p in ps)
     if other := [p for p in (_segments(pairs) if segments else []) if p not in known]:
         raise ValueError(f"this head was trained on {said(known)} and knows nothing of {said(other)}: give only pairs of segments that it "

@@ -236,7 +236,7 @@ def make_pairs(
     positives, counts = positive_pairs(check_isolates(isolates))
     there = metadata_names(positives)
     if unknown := [m for m in match if m not in there]:
-        raise ValueError(f"match_metadata={match_metadata!r}: no metadata called {unknown[0]!r}; there are: {', '.join(there) or 'none'}")
+        raise ValueError(f"match {match_metadata!r}: no metadata called {unknown[0]!r}; there are: {', '.join(there) or 'none'}")
     n = positives.a_isolate.nunique()
     if n < 2: raise ValueError(f"{n} isolate(s) with two segments: negatives need two at least")
     together = {pair_key(a, b) for a, b in zip(positives.a_id, positives.b_id)}

@@ -72,7 +72,7 @@ def _by_time(pairs, fractions):
     name = next((n for n in ("date", "year") if f"a_{n}" in pairs), None)
     if name is None:
         known = ", ".join(metadata_names(pairs)) or "none"
-        raise ValueError(f"by='time': the pairs have no metadata called date or year; there are: {known}")
+        raise ValueError(f"split 'time': the pairs have no metadata called date or year; there are: {known}")
     held = pairs[pairs.label == 1]
     when = pd.concat([held.set_index(f"{s}_isolate")[f"{s}_{name}"].astype(str) for s in "ab"]).groupby(level=0).first()
     if (when == "").any():
@@ -132,9 +132,9 @@ def split_pairs(
 ) -> pd.DataFrame:           # rows that stayed or were tied again, with `split` and `component`; .attrs["split"]: what happened
     "Split pairs; ValueError for a split without one of the classes, and for what cannot be split that way; warns of tiny splits."
     need_columns(pairs, ["a_id", "b_id", "a_seq", "b_seq", "label", "a_isolate", "b_isolate", "a_segment", "b_segment"], "pair table")
-    if by not in WAYS: raise ValueError(f"by={by!r}: one of {', '.join(WAYS)}")
+    if by not in WAYS: raise ValueError(f"split {by!r}: one of {', '.join(WAYS)}")
     if by in ("isolate", "time") and not _has_isolates(pairs):
-        raise ValueError(f"by={by!r}: these pairs do not say from which isolates they come; split them by sequence or cluster")
+        raise ValueError(f"split {by!r}: these pairs do not say from which isolates they come; split them by sequence or cluster")
     itself = np.flatnonzero(pairs.a_id == pairs.b_id)
     if len(itself):
         raise ValueError(f"row {itself[0]} pairs {pairs.a_id.iloc[itself[0]]!r} with itself; make_pairs and the readers of pair files "
@@ -155,7 +155,7 @@ def _as_published(pairs):
     "Keep the split of the table."
     need_columns(pairs, ["split"], "pair table")
     if bad := sorted(set(pairs["split"]) - set(SPLITS)):
-        raise ValueError(f"by='published': split {bad[0]!r} is not known: {', '.join(SPLITS)}")
+        raise ValueError(f"split 'published': {bad[0]!r} is not known: {', '.join(SPLITS)}")
     return pairs.drop(columns="component", errors="ignore")
 
 def _random(n, fractions, seed):
@@ -185,7 +185,7 @@ def _both_classes(out, fractions, by):
         found = set(out.label[out["split"] == split])
         if share and len(found) < 2:
             missing = " and ".join(name for label, name in ((1, "positives"), (0, "negatives")) if label not in found)
-            raise ValueError(f"by={by!r}: {split} would have no {missing}. Give it a larger share, raise max_identity, "
+            raise ValueError(f"split {by!r}: {split} would have no {missing}. Give it a larger share, raise max_identity, "
                              "match less metadata, or take more pairs")
 
 FEW = 20 # pairs of a class: with fewer, a score of the split says little

@@ -186,7 +186,7 @@ def plot_metrics(
     if marks == "bars" and (percents or rows["value"].max() > 0.6): axes[0, 0].set(ylim=(0, 1.12), yticks=np.linspace(0, 1, 6))
     elif marks == "bars": axes[0, 0].set(ylim=(0, 1.16 * np.nanmax(rows[["value", "high"]].to_numpy(float))))
     if percents: axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1))
-    axes[0, 0].set_ylabel(ylabel)
+    axes[0, 0].set_ylabel(ylabel if len(ylabel) < 28 else ylabel.replace(", ", ",\n", 1))  # a long one would reach the title
     named = {label: mark for axis in axes[0, ::-1] for mark, label in zip(*axis.get_legend_handles_labels())}
     if dots is not None: named["one run"] = dict(marker="o", ms=4, mfc="white", mec="0.1", mew=0.8, ls="")
     if shown["low"].notna().any(): named["95 % interval"] = INTERVAL

@@ -26,17 +26,17 @@ BASE_KEYS = ("data", "base", "text_difference", "max_identity", "max_residues") 
 def label_runs(
     runs: list,  # `FinishedRun`s of one system; their labels are set
 ) -> list:       # the same
-    "Name the models of runs so that equal names mean equal parameters and equal data, the seed apart."
+    "Name the models of runs so that equal names mean equal parameters and equal data, the seed apart; a recipe only where they differ."
     shared = {k for run in runs for k in run.params["params"]} - {"name", "seed", "recipe", "resume"}
     varied = sorted(k for k in shared if len({str(run.params["params"].get(k)) for run in runs}) > 1)
-    hashes = {}
+    alike, hashes = runs[0].system == "twins" and len({run.recipe for run in runs}) == 1, {}
     for run in runs: hashes.setdefault(run.params["params"].get("data"), set()).add(run.params.get("data_hash"))
     for run in runs:
         more = lambda keys: [f"{k} {run.params['params'].get(k)}" for k in keys]
         version = [f"data_hash {str(run.params.get('data_hash'))[:8]}"] if len(hashes[run.params["params"].get("data")]) > 1 else []
         brackets = lambda words: f" ({', '.join(words)})" if words else ""
         note, base_note = (brackets(more(keys) + version) for keys in (varied, [k for k in varied if k in BASE_KEYS]))
-        run.label, run.base_label, run.note = f"{run.recipe}{note}", f"base{base_note}", note
+        run.label, run.base_label, run.note = f"{'tuned' if alike else run.recipe}{note}", f"base{base_note}", note
     return runs
 
 # %% ../../nbs/reporting/findings.ipynb #c020

@@ -120,7 +120,7 @@ def read_run(
     scores = [(read.predictions, column, "predictions.parquet") for column in ("model", "kind") if system == "twins"]
     for table, column, name in [(read.history, "epoch", "history.csv"), *scores]:
         if column not in table: raise KeyError(f"{d.path / name} has no column {column!r}; it has {list(table.columns)}")
-    read.label = read.recipe
+    read.label = "tuned" if system == "twins" else read.recipe
     return read
 
 # %% ../../nbs/reporting/folders.ipynb #c022

@@ -196,7 +196,7 @@ def deal(
     wanted, empty = np.flatnonzero(want), set() if equal else set(np.flatnonzero((want > 0) & (held == 0)))
     if len(weight) < len(empty):
         raise ValueError(f"{len(weight)} component(s) cannot fill {len(empty)} splits: all proteins are relatives of each other. "
-                         "Raise max_identity, link by fewer columns (by=[...]), or give valid or test the fraction 0.")
+                         "Raise max_identity, link by fewer columns (in Python: by=[...]), or give valid or test the fraction 0.")
     size_C, row_CK = (weight.sum(1), weight / weight.sum(0)) if rows else (weight, weight[:, None])
     order, part_C = np.random.default_rng(seed).permutation(len(weight)), np.zeros(len(weight), int)
     order = order[np.argsort(-size_C[order], kind="stable")]
@@ -275,7 +275,7 @@ def inherit_split(
     across = np.flatnonzero(home[anchor] != home[negative])
     if len(across):
         raise ValueError(f"row {across[0]} pairs {pairs.anchor_id.iloc[across[0]]!r} with {pairs.hard_neg_id.iloc[across[0]]!r} across "
-                         "splits; split the proteins with pairs=... so that twins stay together.")
+                         "splits; split the proteins, in Python with pairs=..., so that twins stay together.")
     out = pairs.assign(component=table.component.to_numpy()[anchor], split=home[anchor])
     out.attrs["largest_component"] = table.attrs.get("largest_component")
     return out

@@ -58,8 +58,9 @@ def read_inputs(
         if data.startswith("toy"): return read_toy("proteins" if data == "toy" else "general")
         return join_tables([REAL[name]() for name in names])
     if not path.exists():
+        seen = " or ".join(dict.fromkeys(map(str, (Path.cwd(), project_path()))))
         raise FileNotFoundError(f"data = {data!r} is neither a table that we know (toy, toy_general, or {', '.join(REAL)}, joined with +) "
-                                f"nor a file, seen from {Path.cwd()} or {project_path()}")
+                                f"nor a file, seen from {seen}")
     return read_proteins(path, empty_text="reject", columns=parse_columns(columns), texts=find_path(texts) if texts else None)
 
 # %% ../../nbs/training/proteins.ipynb #p010
@@ -75,5 +76,5 @@ def many_twins(
     share = (bare[:len(pairs)] == bare[len(pairs):]).mean()
     return (f"{len(pairs):,} twin pairs, and each epoch passes over all of them, which may take days. The texts of {share:.0%} of them "
             "differ in names with digits or single letters only, such as those of alleles, and such names are no function. Before you "
-            "train: take them out of the texts, or give labels (text_difference = 'grounded'); -p max_pairs_per_anchor 5 keeps the most "
+            "train: take them out of the texts, or give labels (text_difference = 'grounded'); max_pairs_per_anchor = 5 keeps the most "
             "similar twins of each protein")

@@ -24,7 +24,7 @@ def position_identity(
     "Compare two sequences of equal length position by position."
     if len(a) != len(b):
         raise ValueError(f"position identity needs equal lengths, these are {len(a)} and {len(b)} residues: "
-                         "use method='alignment' or 'auto'")
+                         "use 'alignment' or 'auto'")
     return sum(x == y for x, y in zip(a, b)) / len(a)
 
 # %% ../../nbs/twins/similarity.ipynb #c010
