@@ -5,6 +5,7 @@
 Each size runs in its own process, pinned to as many cores as threads, from the protein table in memory to the pair table. Its row is written as soon as it is measured:
 wall and processor time of mining, peak memory (the library and the table included), and what was found of the twins that were planted, by the length of the proteins.
 With `--memory 0.25` the table is read from a file and mined in parts with that bound, in GiB; another process makes the file. With `--dask 2` so many worker processes mine the parts.
+`--similarity lcs` leaves out the alignments, most of the time: enough to see what memory does.
 A page beside the table, with the ending .md, has the slopes of log time on log proteins.
 """
 import argparse, json, os, platform, resource, subprocess, sys, tempfile, time
@@ -117,13 +118,13 @@ def found_twins(tables, planted):
     return found
 
 
-def run_one(n, threads):
+def run_one(n, threads, similarity):
     "Mine one table in memory and print its numbers as JSON."
     from protrek_nb.mining import TwinRules, mine_twins
     pin(threads)
     table, planted = simulate(n)
     mine_twins(table.head(200), group_by="kmers")  # compile before the clock starts
-    pairs, row = measured(n, lambda: mine_twins(table, group_by="kmers", rules=TwinRules(workers=threads), say=lambda line: print(line, file=sys.stderr, flush=True)))
+    pairs, row = measured(n, lambda: mine_twins(table, group_by="kmers", similarity=similarity, rules=TwinRules(workers=threads), say=lambda line: print(line, file=sys.stderr, flush=True)))
     print(json.dumps(row | recall(table, planted, found_twins([pairs], planted))))
 
 
@@ -134,14 +135,15 @@ def make_file(n, folder):
     np.save(folder/"planted.npy", planted)
 
 
-def run_parts(n, threads, memory, workers, folder):
+def run_parts(n, threads, similarity, memory, workers, folder):
     "Mine one file in parts and print its numbers as JSON."
     from protrek_nb.mining import TwinRules, mine_twins
     from protrek_nb.twins.parts import mine_parts, read_parts
     pin(threads)
     mine_twins(simulate(200)[0], group_by="kmers")  # compile before the clock starts
     say = lambda line: print(line, file=sys.stderr, flush=True)
-    mine = lambda client=None: ((), mine_parts(folder/"table.parquet", folder/"mined", rules=TwinRules(workers=threads // max(1, workers)), memory_gib=memory, client=client, say=say))
+    mine = lambda client=None: ((), mine_parts(folder/"table.parquet", folder/"mined", similarity=similarity, rules=TwinRules(workers=threads // max(1, workers)),
+                                              memory_gib=memory, client=client, say=say))
     if workers:
         from dask.distributed import Client, LocalCluster
         with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, local_directory=folder, silence_logs=50) as cluster, Client(cluster) as client: _, row = measured(n, lambda: mine(client))
@@ -162,12 +164,12 @@ def write(rows, args):
     large, last = table[table.proteins >= 10_000], rows[-1]
     lines = [f"Slope of log wall time on log proteins: {slope(table):.2f} over all sizes, {slope(large):.2f} from 10,000 on; of processor time {slope(table, 'cpu_s'):.2f} and {slope(large, 'cpu_s'):.2f}.",
              f"Largest: {last['proteins']:,} proteins in {last['wall_s'] / 60:.1f} minutes with {last['peak_gib']:.1f} GiB."]
-    about = f"{args.threads} threads on as many of {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end, {platform.machine()}, Python {platform.python_version()}. {' '.join(lines)}"
+    about = f"Similarity {args.similarity}{f', in parts with a bound of {args.memory} GiB' if args.memory else ''}{f', {args.dask} worker processes' if args.dask else ''}. {args.threads} threads on as many of {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end, {platform.machine()}, Python {platform.python_version()}. {' '.join(lines)}"
     shown = table.T.reset_index()
     cells = [["", *shown.iloc[0, 1:].map(lambda x: f"{int(x):,}")], ["---"] + ["---:"] * len(table), *shown.iloc[1:].itertuples(index=False)]
     neat = lambda x: "" if x is None or x != x else f"{int(x):,}" if not isinstance(x, str) and float(x).is_integer() and (abs(x) > 1 or x == 0) else str(x)
     body = "\n".join("| " + " | ".join(map(neat, line)) + " |" for line in cells)
-    Path(args.out).with_suffix(".md").write_text(f"# How mining grows\n\n{about}\n\n{body}\n", encoding="utf-8")
+    Path(args.out).with_suffix(".md").write_text(f"# How mining {'in parts ' if args.memory else ''}grows\n\n{about}\n\n{body}\n", encoding="utf-8")
 
 
 def main():
@@ -177,16 +179,17 @@ def main():
     parser.add_argument("--out", default=str(RESULTS/"mining_scale.csv"))
     parser.add_argument("--memory", type=float, help="GiB of working memory; mines in parts")
     parser.add_argument("--dask", type=int, default=0, help="worker processes; only with --memory")
+    parser.add_argument("--similarity", default="auto")
     parser.add_argument("--one", type=int, help="mine one table of so many proteins and print JSON")
     parser.add_argument("--folder", type=Path, help="of one table that is mined in parts")
     args = parser.parse_args()
     if args.one and args.folder and not (args.folder/"table.parquet").is_file(): return make_file(args.one, args.folder)
-    if args.one: return run_parts(args.one, args.threads, args.memory, args.dask, args.folder) if args.memory else run_one(args.one, args.threads)
+    if args.one: return run_parts(args.one, args.threads, args.similarity, args.memory, args.dask, args.folder) if args.memory else run_one(args.one, args.threads, args.similarity)
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     rows = []
     for n in args.sizes:
         with tempfile.TemporaryDirectory(dir=Path(args.out).parent) as folder:
-            command = [sys.executable, __file__, "--one", str(n), "--threads", str(args.threads)]
+            command = [sys.executable, __file__, "--one", str(n), "--threads", str(args.threads), "--similarity", args.similarity]
             if args.memory:
                 command += ["--memory", str(args.memory), "--dask", str(args.dask), "--folder", folder]
                 subprocess.run(command, check=True)

@@ -50,7 +50,7 @@ OPEN_FILES = 200  # buckets at most; systems allow a process about a thousand op
 class Buckets:
     "Records in files, each in the file of its bucket."
     def __init__(self, folder, name, records, kind, memory):
-        size = 8 * records * np.dtype(kind).itemsize  # sorting needs eight times the records
+        size = 16 * records * np.dtype(kind).itemsize  # sorting needs eight times a bucket, half of the memory
         self.number, self.kind = int(np.clip(np.ceil(size / memory), 1, OPEN_FILES)), kind
         self.paths = [Path(folder)/f"{name}-{k:03d}" for k in range(self.number)]
         self.files = [open(path, "ab") for path in self.paths]
@@ -98,7 +98,7 @@ def disk_groups(
     sequences: DiskSequences,  # distinct ones
     rule: Criterion = Criterion(),  # what counts as similar
     folder=".",  # for files that are removed again
-    memory: int = 1 << 30,  # bytes, beyond about 50 bytes for each sequence
+    memory: int = 1 << 30,  # bytes, beyond a few numbers for each sequence
     workers: int = 0,  # threads; 0 for one per processor core
 ) -> np.ndarray:  # group of each sequence, numbered in order of first appearance
     "Group sequences that stay on disk, as `linked_groups` does with `exact=False`."

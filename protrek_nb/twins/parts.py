@@ -261,7 +261,7 @@ def mine_parts(
     similarity: str = "auto",  # one of `similarity.METHODS`
     text_difference: str = "auto",  # one of `TEXT_DIFFERENCES`
     rules: TwinRules = TwinRules(),  # thresholds
-    memory_gib: float = 2.,  # GiB beyond the library and about 100 bytes for each protein
+    memory_gib: float = 2.,  # GiB beyond the library and about 500 bytes for each protein
     client=None,  # `dask.distributed.Client` whose workers see the folder; None: this process
     say=print,  # called with a sentence about cost and progress
 ) -> MiningReport:  # the counts of all parts

@@ -147,7 +147,7 @@ class Mining:
 
 class MiningParts(Mining):
     "Twins mined in parts; each whole part is kept."
-    def do(self, folder): parts.mine_parts(self.table, folder / "mined", rules=mining.TwinRules(workers=1), memory_gib=1 / 256, say=helpers.quiet)
+    def do(self, folder): parts.mine_parts(self.table, folder / "mined", rules=mining.TwinRules(workers=1), memory_gib=1 / 2048, say=helpers.quiet)
 
     def left(self, folder):
         assert not (bad := verify_sums(folder / "mined" / "work") + verify_listed(folder / "mined", ["part-00000.parquet"])), bad
