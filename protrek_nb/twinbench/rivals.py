@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['TOKENS', 'MOST_FAMILIES', 'nearest_allele', 'aligned_substitutions', 'RELATED', 'GATE', 'CONTROLS', 'RIVALS',
            'ENCODERS', 'text_blind', 'sequence_blind', 'length_rival', 'composition', 'kmer_neighbour', 'kmer_ridge',
-           'gated', 'words_from']
+           'aligned_ridge', 'gated', 'words_from']
 
 # %% ../../nbs/twinbench/rivals.ipynb #b002
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ..data.tables import label_sets
 from ..metrics.cafa import kmer_counts
-from ..models.aligned import Frame, make_frame
+from ..models.aligned import AlignedResidues, make_frame
 from ..models.encoders import open_means
 from ..training.alleles import nearest_scores, regression_scores
 
@@ -70,12 +70,20 @@ def kmer_neighbour(train, seed=0):
 
 MOST_FAMILIES = 100 # that columns are numbered over; more are no alleles
 
-def _on_alleles(scores, train, seed=0):
-    "Score the words that a text names, by a function of aligned residues; ValueError where the proteins are no alleles."
+@lru_cache(2) # several rivals look through one frame
+def _align(sequences, families):
+    "Number the columns of alleles; a part of a model whose features are their letters."
+    return AlignedResidues(make_frame(sequences, families, changes=False), 1)
+
+def _aligned(train):
+    "Number the columns of a training table; ValueError where the proteins are no alleles."
     if "labels" not in train or "family" not in train: raise ValueError("alleles need the columns labels and family")
     if (n := train.family.nunique()) > MOST_FAMILIES: raise ValueError(f"{n} families: residues are aligned over at most {MOST_FAMILIES}")
-    known = set().union(*label_sets(train))
-    frame = Frame(make_frame(train.sequence.tolist(), train.family.tolist()))
+    return _align(tuple(train.sequence), tuple(train.family))
+
+def _on_alleles(scores, train, seed=0):
+    "Score the words that a text names, by a function of aligned residues."
+    frame, known = _aligned(train).frame, set().union(*label_sets(train))
     named = dict(zip(train.text, label_sets(train)))
     def score(sequences, texts):
         return scores(train, sequences, [named.get(t, {w for w in known if w in t.lower()}) for t in texts], frame)
@@ -83,15 +91,24 @@ def _on_alleles(scores, train, seed=0):
 
 nearest_allele, aligned_substitutions = partial(_on_alleles, nearest_scores), partial(_on_alleles, regression_scores)
 
-def kmer_ridge(train, seed=0):
-    "Predict which words the text has from counts of words of three residues, by ridge regression; score texts by the squared distance."
-    words, counts_ND = CountVectorizer(token_pattern=TOKENS, binary=True).fit(train.text), kmer_counts(train.sequence, 3)
-    seen_D = counts_ND.sum(0) > 0
-    fitted = RidgeCV(np.logspace(-3, 3, 13)).fit(counts_ND[:, seen_D].toarray(), words.transform(train.text).toarray())
+def _ridge(represent, train):
+    "Predict by ridge regression which words the text has; score texts by the squared distance, which has one level for all proteins."
+    words = CountVectorizer(token_pattern=TOKENS, binary=True).fit(train.text)
+    fitted = RidgeCV(np.logspace(-3, 3, 13)).fit(represent(train.sequence.tolist()), words.transform(train.text).toarray())
     def score(sequences, texts):
-        found_NW, said_MW = fitted.predict(kmer_counts(sequences, 3)[:, seen_D].toarray()), words.transform(texts).toarray().astype(float)
+        found_NW, said_MW = fitted.predict(represent(sequences)), words.transform(texts).toarray().astype(float)
         return 2 * found_NW @ said_MW.T - (found_NW**2).sum(1)[:, None] - (said_MW**2).sum(1)
     return score
+
+def kmer_ridge(train, seed=0):
+    "Predict words from counts of words of three residues."
+    seen_D = kmer_counts(train.sequence, 3).sum(0) > 0
+    return _ridge(lambda sequences: kmer_counts(sequences, 3)[:, seen_D].toarray(), train)
+
+def aligned_ridge(train, seed=0):
+    "Predict words from the letters in aligned columns that vary within a family."
+    part = _aligned(train)
+    return _ridge(lambda sequences: part.features(sequences)[0][:, :-1], train)
 
 # %% ../../nbs/twinbench/rivals.ipynb #g002
 RELATED, GATE = 0.3, 100.0 # cosine of counts of three-residue words at which the gate is open; what a closed gate takes
@@ -118,6 +135,7 @@ def words_from(
 
 CONTROLS = {"text-blind": text_blind, "sequence-blind": sequence_blind, "length": length_rival, "composition": composition}
 RIVALS = {"k-mer neighbour": kmer_neighbour, "nearest allele": nearest_allele, "aligned substitutions": aligned_substitutions,
-          "aligned substitutions, gated": gated(aligned_substitutions), "3-mer ridge, gated": gated(kmer_ridge)}
+          "aligned substitutions, gated": gated(aligned_substitutions), "aligned ridge, gated": gated(aligned_ridge),
+          "3-mer ridge, gated": gated(kmer_ridge)}
 ENCODERS = {f"words from {name}": words_from(encoder)
             for name, encoder in {"letters": "letters", "the toy ESM": "data/toy_base", "UniRep": "unirep-1900-bf16"}.items()}
