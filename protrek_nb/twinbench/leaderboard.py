@@ -68,9 +68,9 @@ def ours(
     return make
 
 def by_twins(track, seed):
-    "The tuned model without its start in one step: from twins alone, as it was before; ValueError where nothing starts so."
-    if track.run is None or not track.run().chosen.ridge: raise ValueError(f"on track {track.name} the tuned model has no start to leave out")
-    return ours(recipe=track.run().recipe.removeprefix("level_"))(track, seed)
+    "The model whose part for residues is trained on twins, step by step; ValueError where the tuned model is trained so already."
+    if track.run is None or not track.run().chosen.solved: raise ValueError(f"on track {track.name} nothing is fitted in one step")
+    return ours(recipe="auto")(track, seed)
 
 def family_alone(track, seed=0):
     "Know the family of each test protein, and the texts of each family."
@@ -80,7 +80,7 @@ def family_alone(track, seed=0):
 def _with_train(fit): return lambda track, seed: fit(track.train, seed)
 
 FIXED = {name: _with_train(fit) for name, fit in {**CONTROLS, **RIVALS, **ENCODERS}.items()} | {"family alone": family_alone} # no chance
-MODELS = FIXED | {"base": ours(train=False), "tuned by twins alone": by_twins, "tuned": ours()}
+MODELS = FIXED | {"base": ours(train=False), "tuned on twins": by_twins, "tuned": ours()}
 
 # %% ../../nbs/twinbench/leaderboard.ipynb #b010
 RESULT = project_path("benchmarks", "results", "twinbench.csv")
