@@ -7,8 +7,9 @@ import torch
 
 import helpers
 from protrek_nb import train
-from protrek_nb.core import RunDir
-from protrek_nb.training.recipes import Recipe, RECIPES
+from protrek_nb.core import RunDir, read_table
+from protrek_nb.models.aligned import AlignedResidues, make_frame
+from protrek_nb.training.recipes import Recipe, RECIPES, TERMS
 from protrek_nb.runs import checkpoints
 from protrek_nb.training.twins import TwinPlan, TwinTrainer, embed, replay_rows
 
@@ -227,6 +228,27 @@ def test_lora_rank(tiny_run, tiny_data, base, tmp_path, monkeypatch):
     moved = [n for n in helpers.differences(after, before) if ".encoder." in n]
     assert moved and all(before[n].ndim == 2 and torch.linalg.matrix_rank((after[n] - before[n]).double(), rtol=1e-4) <= 2 for n in moved)
     assert not any("embeddings" in n or "LayerNorm" in n for n in moved)
+
+
+@follows("ridge")
+def test_ridge(tiny_run, tiny_data, base, tmp_path, monkeypatch):
+    "The part that looks at residues comes near the texts' vectors, as long as the recipe says, and moves no more where no term has a weight."
+    seen, solve = [], AlignedResidues.solve
+    def solved(self, sequences, wanted_ND):
+        seen.append((sequences, wanted_ND))
+        return solve(self, sequences, wanted_ND)
+    monkeypatch.setattr(AlignedResidues, "solve", solved)
+    table, run = tiny_data.part("train").table, replace(tiny_run, epochs=1)
+    some = table[table.component == table.component.mode()[0]]
+    model = base().add_aligned(make_frame(some.sequence.tolist(), some.component.tolist(), changes=False))
+    solved_model, run_dir = trained(run, tiny_data, model, tmp_path / "with", monkeypatch, ridge=3.0, **dict.fromkeys(TERMS, 0.0))
+    fitted = solved_model.aligned.weight.detach().clone()
+    solve(solved_model.aligned, *seen[0])
+    assert torch.equal(fitted, solved_model.aligned.weight) and read_table(run_dir.history_path).epoch.tolist() == [0, 1]
+    assert seen[0][0] == table.sequence.tolist() and np.linalg.norm(seen[0][1], axis=1) == pytest.approx(3, abs=1e-4)
+    with pytest.raises(ValueError, match="ridge = 3.0: only a run on alleles"):
+        trained(run, tiny_data, base(), tmp_path / "without", monkeypatch, ridge=3.0)
+    monkeypatch.undo()
 
 
 @follows("readers")

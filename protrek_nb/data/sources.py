@@ -6,7 +6,7 @@
 __all__ = ['TOY', 'PRODUCTS', 'ASPECTS', 'PHENOTYPES', 'AVGFP', 'GFP_OFFSET', 'source_path', 'read_toy', 'read_toxins',
            'read_human', 'unknown_function', 'read_yeast', 'product_rows', 'read_products', 'read_term_texts',
            'reaction_text', 'read_terpenes', 'odorant_name', 'receptor_text', 'read_receptors', 'allele_family',
-           'phenotype_text', 'read_lactamases', 'gfp_changes', 'gfp_sequence', 'read_gfp']
+           'phenotype_text', 'read_lactamases', 'read_other_lactamases', 'gfp_changes', 'gfp_sequence', 'read_gfp']
 
 # %% ../../nbs/data/sources.ipynb #c003
 import re, tarfile
@@ -258,6 +258,19 @@ def read_lactamases(
     rows.add("labels", ["; ".join(w) for w in words])
     if not unsaid: set_aside(rows, [not w for w in words], "product", "the product does not name the phenotype")
     return read_proteins(rows, columns=dict(product="product", gene="gene"), empty_text="keep")
+
+# %% ../../nbs/data/sources.ipynb #o102
+def read_other_lactamases(
+    data_dir=None,       # folder with the public data
+) -> pd.DataFrame:       # protein table with text (phenotype and class), family (the class)
+    "Read beta-lactamases of the classes B, C and D."
+    rows = product_rows(source_path("amr_proteins.faa.gz", data_dir))
+    found = [re.search(r"(class [BCD])\d? .*lactamase", product) for product in rows.column("product")]
+    rows.add("family", [f[1] if f else "" for f in found])
+    set_aside(rows, [not f for f in found], "product", "no beta-lactamase of class B, C or D")
+    words = [" ".join([w for w in PHENOTYPES if w in p] + [c]) for p, c in zip(rows.column("product"), rows.column("family"))]
+    rows.columns[rows.names.index("text")] = [f"{w[:1].upper()}{w[1:]} beta-lactamase." for w in words]
+    return read_proteins(rows)
 
 # %% ../../nbs/data/sources.ipynb #c046
 AVGFP = (

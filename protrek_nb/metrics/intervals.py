@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['Interval', 'ABSENT', 'FEW_CLUSTERS', 'with_interval', 'interval_cells', 'cluster_codes', 'resample_counts',
-           'percentile_interval', 'bootstrap_interval', 'cluster_sums', 'resampled_sums', 'bootstrap_ratio',
-           'bootstrap_share', 'sign_flip_p', 'paired_test', 'seed_interval', 'compare_seeds', 'effect_table']
+           'percentile_interval', 'bootstrap_interval', 'product_means', 'cluster_sums', 'resampled_sums',
+           'bootstrap_ratio', 'bootstrap_share', 'sign_flip_p', 'paired_test', 'seed_interval', 'compare_seeds',
+           'effect_table']
 
 # %% ../../nbs/metrics/intervals.ipynb #c003
 from collections import namedtuple
@@ -93,6 +94,21 @@ def bootstrap_interval(
     counts_SC = resample_counts(codes.max(initial=-1) + 1, n, np.random.default_rng(seed))
     draws = (np.repeat(np.arange(len(codes)), count_C[codes]) for count_C in counts_SC)
     return percentile_interval(fn(*arrays), [fn(*(a[rows] for a in arrays)) for rows in draws], level)
+
+# %% ../../nbs/metrics/intervals.ipynb #u002
+def product_means(
+    value_RK,  # (R, K) columns, one row for each pair, or for each unit
+    units,     # one or two lists of R units: those of either side
+    n: int = 1000,  # replicates
+    seed: int = 0,  # the same seed gives the same draws
+) -> np.ndarray: # (n, K) mean of each column in each replicate; NaN where no row is drawn
+    "Average over rows in sets of drawn units; both units of a row must be drawn."
+    code, names = pd.factorize(np.concatenate(units))
+    counts_SU = resample_counts(len(names), n, np.random.default_rng(seed))
+    first_R, *others = np.split(code, len(units))
+    weight_SR = counts_SU[:, first_R].astype(float)
+    for code_R in others: weight_SR *= np.where(code_R == first_R, 1, counts_SU[:, code_R])
+    with np.errstate(invalid="ignore", divide="ignore"): return weight_SR @ value_RK / weight_SR.sum(1, keepdims=True)
 
 # %% ../../nbs/metrics/intervals.ipynb #c027
 def cluster_sums(

@@ -10,6 +10,7 @@ __all__ = ['KINDS', 'LEAST_IDENTITY', 'MOST_INSERTIONS', 'CHANGES', 'MEMBER', 'R
 import numpy as np
 import torch
 from scipy.sparse import csr_array
+from sklearn.linear_model import RidgeCV
 from torch import nn
 from torch.nn import functional as F
 
@@ -148,6 +149,16 @@ class AlignedResidues(nn.Module):
             changes_NKC = has_NK[:, self.frame.letters:].reshape(len(sequences), CHANGES, -1) @ self.bell_CC
             parts.insert(1, changes_NKC.reshape(len(sequences), -1))
         return np.concatenate(parts, 1), aligned_N
+
+    def solve(self,
+        sequences,  # list of N str, of the training split
+        wanted_ND,  # what shall be added to their vectors, such as the vectors of their texts
+    ):              # the penalty, which leaving out one row at a time chose
+        "Fit the matrix in one step, by ridge regression."
+        x_NF, aligned_N = self.features(sequences)
+        fitted = RidgeCV(np.logspace(-1, 3, 9)).fit(x_NF[aligned_N, :-1], np.asarray(wanted_ND)[aligned_N])
+        with torch.no_grad(): self.weight.copy_(torch.as_tensor(np.vstack([fitted.coef_.T, fitted.intercept_])))
+        return float(fitted.alpha_)
 
     def forward(self,
         sequences,  # list of N str

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from ..data.tables import label_sets
 from ..eval import pair_outcomes
 from ..mining import TwinRules, mine_twins
-from ..metrics.intervals import percentile_interval, resample_counts
+from ..metrics.intervals import percentile_interval, product_means
 from ..models.aligned import Frame
 from ..splits.certificate import certify, cross_search
 from ..splits.components import components, need_columns
@@ -98,11 +98,7 @@ def allele_interval(
 ) -> list:      # Interval of the mean of each column
     "Intervals of means over pairs, by drawing alleles."
     value_PK = np.asarray(value_PK, float).reshape(len(a_P), -1)
-    code, _ = pd.factorize(np.concatenate([a_P, b_P]))
-    a, b, counts_SC = code[:len(a_P)], code[len(a_P):], resample_counts(code.max() + 1, n, np.random.default_rng(seed))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        weight_S = [(row[a] * row[b]).astype(float) for row in counts_SC]
-        replicate_SK = np.array([(w @ value_PK) / w.sum() for w in weight_S])
+    replicate_SK = product_means(value_PK, [a_P, b_P], n, seed)
     return [percentile_interval(value_PK[:, k].mean(), replicate_SK[:, k]) for k in range(value_PK.shape[1])]
 
 # %% ../../nbs/training/alleles.ipynb #c015

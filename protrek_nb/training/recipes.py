@@ -70,7 +70,11 @@ class Recipe(Optimisation):
     structure: bool = False       # feed 3Di strings to the general term
     fixed: tuple = ()             # towers whose encoder does not learn: what it gives is computed once, and its head learns
     lora_rank: int = 0            # 0 trains the weights themselves, more trains LoRA adapters of that rank, where encoders are not fixed
+    ridge: float = 0.0            # length of the vectors of texts that a ridge regression on residues comes near, before any step; 0: none
     readers: int = 0              # queries of new readers beside the towers of sequence and text; 0: no readers
+
+    @property
+    def solved(self): return self.ridge > 0 and not any(getattr(self, t) > 0 for t in TERMS) # no step is left to train
 
     @property
     def adapted(self): return tuple(t for t in self.towers if t not in self.fixed) # towers whose encoders learn
@@ -78,10 +82,11 @@ class Recipe(Optimisation):
     def problems(self): # sentences, one for each field that cannot be
         "Say what is wrong with the numbers."
         yield from super().problems()
-        if not any(getattr(self, t) > 0 for t in TERMS): yield f"at least one of the weights {', '.join(TERMS)} must be above 0"
+        if not self.ridge and not any(getattr(self, t) > 0 for t in TERMS):
+            yield f"at least one of the weights {', '.join(TERMS)} must be above 0, or ridge"
         if self.lora_rank and not self.adapted: yield f"lora_rank = {self.lora_rank}: no encoder is left that could have adapters"
         for name in set(self.fixed) - {"sequence", "text"}: yield f"fixed = {name!r}: only the encoders of sequence and text can be fixed"
-        for name in (*TERMS, "margin", "lora_rank", "readers"):
+        for name in (*TERMS, "margin", "lora_rank", "ridge", "readers"):
             if getattr(self, name) < 0: yield f"{name} = {getattr(self, name)} must not be negative"
         for name in ("twin_share_start", "twin_share_end"):
             if not 0 <= getattr(self, name) <= 1: yield f"{name} = {getattr(self, name)} must be between 0 and 1"
@@ -102,6 +107,7 @@ RECIPES["balanced_heads"] = replace(RECIPES["balanced"], fixed=("sequence", "tex
 RECIPES["families"] = Recipe(twin=1.0, fixed=("sequence", "text"), towers=(), batch_size=64, learning_rate=2e-3, weight_decay=0.01,
                              beta2=0.98, lr_schedule="cosine", warmup=0.05, clip=1.0, keep="last")
 RECIPES["alleles"] = replace(RECIPES["families"], choice=1.0, twin_share_start=0.75, twin_share_end=0.75, learning_rate=5e-4, dropout=0.5)
+RECIPES["level"] = Recipe(ridge=3.0, fixed=("sequence", "text"), towers=(), keep="last")
 RECIPES["balanced_large"] = replace(RECIPES["balanced"], learning_rate=2e-5)
 RECIPES["readers"] = Recipe(twin=1.0, towers=(), readers=16, beta2=0.98, dropout=0.1, learning_rate=2e-3, weight_decay=0.01,
                             lr_schedule="cosine", warmup=0.1, clip=1.0, keep="last")
