@@ -202,13 +202,11 @@ def train_model(
     freeze(model, [tower for tower in model.towers if tower not in recipe.towers])
     if run.alleles: model.temperature.requires_grad_(False) # a single large rate for the new part would take it below zero
     if recipe.fixed: fix_encoders(model, model.recalled)
-    if recipe.ridge:
-        if model.aligned is None: raise ValueError(f"ridge = {recipe.ridge}: only a run on alleles has a part that looks at residues")
-        model.aligned.solve(train.table.sequence.tolist(), recipe.ridge * model.get_text_repr(train.table.text.tolist()).cpu().numpy())
-    validate = twin_validation(prepared.part("valid"))
-    if recipe.solved:
-        write_table(run_dir.history_path, pd.DataFrame([dict(epoch=0, **(start or {})), dict(epoch=1, **validate(model))]))
-        return model
+    validate, texts = twin_validation(prepared.part("valid")), train.table.text.tolist()
+    if recipe.ridge and not model.aligned: raise ValueError(f"ridge = {recipe.ridge}: only a run on alleles has a part for residues")
+    if recipe.ridge: model.aligned.solve(train.table.sequence.tolist(), recipe.ridge * model.get_text_repr(texts).cpu().numpy())
+    if recipe.solved: write_table(run_dir.history_path, pd.DataFrame([start or {}, validate(model)]).rename_axis("epoch").reset_index())
+    if recipe.solved: return model
     if recipe.lora_rank: add_lora(model, recipe.adapted, r=recipe.lora_rank)
     plan = TwinPlan(train.pairs, replay_rows(train.table), recipe, run.epochs, run.seed)
     trainer = TwinTrainer(model, plan, run_dir.checkpoints_dir, validate, teacher, say)

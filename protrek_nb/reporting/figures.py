@@ -67,7 +67,7 @@ LOOKS = dict(base=((GREY, "#4d4d4d", "#bdbdbd"), ("", "", ""), ("o", "h", "H")),
     tuned=((BLUE, "#56b4e9", "#08456b", "#7a9fd4"), ("////", "\\\\\\\\", "//", "\\\\"), ("s", "D", "p", "d")),
     rival=((ORANGE, "#e69f00", "#8c510a", "#f4a582", "#b8860b"), ("....", "xxxx", "ooo", "xx", ".."), ("^", "v", "<", ">", (3, 1, 0))),
     control=((PURPLE, "#6a3d9a", "#d9a7cb", "#9e7bb5", "#4a1942", "#c78ad6"), "---- |||| ++++ -- || ++".split(), "XPx+12"),
-    other=((GREEN, "#5fb99b", "#00543d", "#9acd32", "#4d7c0f", "#2dd4bf", "#a3a300", "#115e59", "#86efac"), "** */ *- *| *+ *x *o *. *O".split(),
+    other=((GREEN, "#5fb99b", "#00543d", "#9acd32", "#4d7c0f", "#2dd4bf", "olive", "teal", "#86efac"), "** */ *- *| *+ *x *o *. *O".split(),
            ("*", (4, 1, 0), (6, 1, 0), (8, 1, 0), (4, 1, 45), (3, 1, 180), (7, 1, 0), (10, 1, 0), (3, 1, 90))))
 NAMES = dict(base=["base", "base, twins by tuned"],  # role -> its models; those between two | never stand in one figure
     tuned=["tuned|balanced|readers|heads|text_adapters|balanced_heads|balanced_large|alleles|system|head|prototypes|seed 1",

@@ -42,7 +42,7 @@ def questions(
 ) -> Asked:            # what a model is called with
     "List the strings of a track."
     known = pd.concat([track.test, *([] if strangers is None else [strangers])])
-    known = known.reindex(columns=["sequence", "text", "kin", "words"]).fillna("")
+    known = known.reindex(columns=["sequence", "text", "kin", "words"]).astype(object).fillna("")
     return Asked(known["sequence"].drop_duplicates().tolist(), known["text"].drop_duplicates().tolist(), known)
 
 def ask(
