@@ -337,7 +337,7 @@ def best_rows(
         found, wrong = [], 2 * rows_ND.shape[1] * np.finfo(np.float32).eps
         for at in progress(range(0, len(query_QD), AT_ONCE), "searching", unit=" blocks"):
             score_NQ = _all_scores(rows_ND, query_QD[at:at + AT_ONCE], block).numpy()
-            found += [_best(rows_ND, q_D, score_NQ[:, k].astype(np.float64), wrong, top, ids) for k, q_D in enumerate(query_QD[at:at + AT_ONCE])]
+            found += [_best(rows_ND, q_D, score_NQ[:, k], wrong, top, ids) for k, q_D in enumerate(query_QD[at:at + AT_ONCE])]
     finally: torch.set_num_threads(threads)
     return tuple(np.stack([f[k] for f in found]) for k in (0, 1))
 
@@ -356,7 +356,7 @@ def two_steps(
     start_S = np.searchsorted(string_N[copy_N], np.arange(len(first_S) + 1))
     some = slice(None) if len(first_S) == len(rows_ND) else first_S
     rows_SD = rows_ND[some]
-    if codes: codes = Codes(codes.code_ND[some, :width], codes.scale_N[some], codes.error_N[some])  # a part is not wrong by more than the whole
+    if codes: codes = Codes(codes.code_ND[some, :width], codes.scale_N[some], codes.error_N[some])  # a part is wrong by no more
     ids_S, group_S = ids[first_S], table.relatives.to_numpy()[first_S]
     found_QK, _ = best_rows(rows_SD[:, :width], query_QD[:, :width], top, ids_S, codes=codes)
     member_S = np.argsort(group_S, kind="stable")
