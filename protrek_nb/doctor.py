@@ -15,6 +15,7 @@ from .core import environment, find_path, shared_data
 from .data.download import TABLES, UNLISTED, fetch_table, table_state
 from .data.output import say, write_result
 from .data.structures import reads_structures
+from .data.uniprot import fetch_uniprot
 from .options import EXTRAS
 from .models.weights import PACKAGES, cache_path, fetch as fetch_weights, has_weights, weights_path
 
@@ -35,9 +36,15 @@ def fetch(
     *,
     list=False,           # say what there is: names, sizes, licences, addresses, sums where they are known, and what is here
     folder="",            # where tables go; "": PROTREK_NB_DATA, or data/public; weights go to PROTREK_NB_CACHE, or ~/.cache/protrek_nb
+    query="",             # proteins of UniProt: enzymes, enzymes:4.2.3, toxins, receptors, or a query such as "gene:TEM AND reviewed:true"
+    out="",               # protein table that a query makes; its record goes to <out>.json
     offline=False,        # use no network: only say whether all is there
 ):
-    "Fetch weights and public tables, with their licences; what is there and whole stays."
+    "Fetch weights and public tables, with their licences; what is there and whole stays. A query makes a table of your own."
+    if bool(query) != bool(out):
+        raise ValueError(f"query = {query!r} and out = {out!r}: a query needs a table to write, and the table a query")
+    if query: fetch_uniprot(query, out, offline, say)
+    if query and not names and not list: return
     folder = Path(folder or os.environ.get("PROTREK_NB_DATA") or find_path("data/public"))
     if made := [n for n in names if n in UNLISTED]:
         raise ValueError(f"{made[0]} has no address that gives it as it is read: {UNLISTED[made[0]][2]}; licence: {UNLISTED[made[0]][1]}")
