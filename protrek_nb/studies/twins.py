@@ -14,25 +14,16 @@ from ..metrics.intervals import seed_interval
 from ..models.aligned import most_central
 from ..twins.similarity import align
 from ..reporting.figures import legend_below, new_figure, styled
+from ..twinbench.residues import ambler_numbers
 
 # %% ../../nbs/studies/twins.ipynb #a008
-def _ambler(place):  # from 1, in TEM
-    "Give Ambler's number, which skips 239 and 253 and begins with 3."
-    number = place + 2
-    for skipped in (239, 253): number += number >= skipped
-    return number
-
 def ambler_changes(
     sequences,  # alleles of one family
     numbered,   # alleles of TEM, from which the numbers come
 ) -> list:      # for each allele the changes with blanks between: G238S; a gap: T265-; residues inserted behind a place: 130+AG
     "List where each allele differs from the most central one, by Ambler's numbers."
     centre, tem = sequences[most_central(sequences)], numbered[most_central(numbered)]
-    numbers, place = [], 0
-    for letter, other in zip(*align(centre, tem)):
-        place += other != "-"
-        if letter != "-": numbers.append(_ambler(place))
-    out = []
+    numbers, out = ambler_numbers(centre, tem), []
     for sequence in sequences:
         changes, at = {}, -1
         for letter, old in zip(*align(sequence, centre)):
