@@ -38,8 +38,10 @@ def plot_frontier(
         legend[name] = dict(look, lw=1.2, ms=5)
     axis.set_xscale("symlog", linthresh=least)
     axis.set(xlim=(-least / 4, 100), xticks=[0, 0.1, 1, 10, 100], xticklabels=["0", "0.1", "1", "10", "100"], ylim=(0.45, 1.0),
-             xlabel="lost by the general measure that falls most, points of a hundred", ylabel="twins of unseen families, one text right")
+             xlabel="lost by the general measure that falls most, points of a hundred",
+             ylabel="twins of unseen families, one text right")
     axis.axhline(0.5, color="black", ls="--", lw=1)
-    legend_below(figure, legend | {"in two steps (open marks)": dict(color="0.3", marker="o", ls="", mfc="none", ms=9, mew=1.6),
-                                   "no vector gains as much for less": dict(color="0.8", lw=5), "guessing": dict(color="black", ls="--", lw=1)})
+    legend_below(figure, legend | {
+        "in two steps (open marks)": dict(color="0.3", marker="o", ls="", mfc="none", ms=9, mew=1.6),
+        "no vector gains as much for less": dict(color="0.8", lw=5), "guessing": dict(color="black", ls="--", lw=1)})
     return figure
