@@ -12,7 +12,7 @@ export TOKENIZERS_PARALLELISM := false
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/bytecode
 
-.PHONY: env train test check notebooks suite chaos flips fuzz weights data base real-base study real studies bench docs clean
+.PHONY: env train test check notebooks suite chaos flips fuzz weights data base real-base study real studies bench bench-quick docs clean
 
 env: $(VENV)/.made  ## the environment, with pinned versions
 
@@ -79,6 +79,9 @@ studies: env  ## the sister systems: parts taken away, splits with every control
 
 bench: env  ## similarity, mining, encoding and the training step against their peers; about an hour on two cores
 	for question in similarity mining encoding step; do $(BIN)/python benchmarks/$$question.py || exit 1; done
+
+bench-quick: env  ## has a change made something slow? five ratios in a few minutes, compared with those kept for this kind of processor
+	$(BIN)/python benchmarks/quick.py
 
 docs: env  ## the site as HTML in _docs, to be read from the disk: no network, no Quarto; about a minute on two cores
 	$(BIN)/python docs/build.py

@@ -3,8 +3,8 @@
     python benchmarks/residues.py --seeds 1 2 3 4 5
 
 Writes to benchmarks/results: residues.csv, a row for each extended-spectrum allele, ranking and seed (was a known determinant of the allele among the first five
-places, and first among its own changes), and residues_places.csv, a row for each change of each such allele (what the tuned model says of it, and what the score
-loses when this one residue is put back and the protein encoded again; first seed). The alleles are looked for where `protrek_nb.data.sources` says; the vectors of
+places, and first among its own changes), and residues_places.csv, a row for each change of each allele (what the tuned model says of it, what the score loses when
+this one residue is put back and the protein encoded again, how varied its column is; first seed). The alleles are looked for where `protrek_nb.data.sources` says; the vectors of
 UniRep are computed once and kept.
 """
 import argparse
@@ -93,17 +93,18 @@ def measure(family, seed):
                      ("shuffled texts", "training", k): against(blind_K, learnt)}
     part.solve(learnt, wanted_ND)
     if seed == 1:
-        changed = [changes_of(s, parent, numbers) for s in sequences]
-        score = dict(zip(asked := list(dict.fromkeys(s for s, c in zip(sequences, changed) for s in (s, *(r[3] for r in c)))), margin(asked)))
-        exact_NC, lost_NC = rankings["tuned", "parent"], np.zeros_like(rankings["tuned", "parent"])
-        records = []
-        for n, (sequence, each) in enumerate(zip(sequences, changed)):
-            for number, old, new, back in each:
-                at = np.flatnonzero((number_C == number) & differ_NC[n])
-                if len(at): lost_NC[n, at[0]] = score[sequence] - score[back]
-                records.append(dict(family=family, gene=test.gene[n], labels=test.labels[n], number=number, old=old, new=new, score=score[sequence],
-                                    exact=exact_NC[n, at[0]] if len(at) else np.nan, put_back=score[sequence] - score[back]))
-        rankings["put back", "parent"], places = lost_NC, pd.DataFrame(records)
+        changed = {s: changes_of(s, parent, numbers) for s in everybody}
+        asked = list(dict.fromkeys(t for s, each in changed.items() for t in (s, *(change[3] for change in each))))
+        score, all_NC = dict(zip(asked, margin(asked))), place_values(part.frame, weight_K, everybody) - place_values(part.frame, weight_K, [parent])
+        letters_NC, records, lost_NC = letters_in(part.frame, everybody), [], np.zeros_like(all_NC)
+        for n, (sequence, gene, labels) in enumerate(track.test[["sequence", "gene", "labels"]].itertuples(index=False)):
+            for number, old, new, back in changed[sequence]:
+                at, lost = np.flatnonzero((number_C == number) & (letters_NC[n] != parent_C))[:1], score[sequence] - score[back]
+                lost_NC[n, at] = lost
+                record = dict(family=family, gene=gene, labels=labels, number=number, old=old, new=new, score=score[sequence], put_back=lost)
+                records.append(record | dict(exact=all_NC[n, at[0]], varied=varied_C[0, at[0]]) if len(at) else record)
+        rankings["put back", "parent"] = lost_NC[track.test.labels.str.contains(WORDS[0]).to_numpy()]
+        places = pd.DataFrame(records)
     some_N = (differ_NC & ~own_NC).any(1)
     rows = []
     for (name, reference, *k), value_NC in rankings.items():
