@@ -299,3 +299,21 @@ def test_extras_are_those_of_the_settings():
               for extra in ("report", "real", "structure", "export", "dev")}
     for module, extra in EXTRAS.items(): assert module in listed[extra], module
     assert set().union(*(names for extra, names in listed.items() if extra != "dev")) <= set(EXTRAS)
+
+
+NAMED = [p for pattern in ("*.md", "nbs/**/*.ipynb", "protrek_nb/**/*.py") for p in sorted(ROOT.glob(pattern)) if p.name != "CHANGELOG.md"]
+
+def test_what_pages_name_exists():
+    "Every command that a page, the README or a message names is there, with its options."
+    wrong, found = [], 0
+    for path in NAMED:
+        text = path.read_text(encoding="utf-8").replace('\\"', '"').replace("\\n", " ")
+        for line in re.findall(r"protrek-nb +([^`\n#|]*)", text):
+            words, command = [w.strip(".,;:()'\"") for w in line.split()], typer.main.get_command(app)
+            while words and words[0] in getattr(command, "commands", {}): command = command.commands[words.pop(0)]
+            missing = [words[0]] if words and hasattr(command, "commands") and re.fullmatch("[a-z]+", words[0]) else []
+            options = {"--help"}.union(*(option.opts for option in command.params))
+            missing += [w for w in words if re.fullmatch("--[a-z][a-z-]*", w) and w not in options]
+            wrong += [f"{path.relative_to(ROOT)}: protrek-nb {line}: {w}" for w in missing]
+            found += 1
+    assert not wrong and found > 50, "\n".join(wrong)

@@ -16,9 +16,6 @@ from functools import wraps
 import numpy as np
 import pandas as pd
 
-from ..eval import labelled_scores
-from ..metrics.thresholds import ranking_areas
-
 # %% ../../nbs/reporting/figures.ipynb #c006
 STYLE = {"font.size": 10, "axes.titlesize": 10, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.spines.top": False,
          "axes.spines.right": False, "axes.edgecolor": "0.4", "xtick.color": "0.25", "ytick.color": "0.25", "axes.labelcolor": "0.15",
@@ -239,6 +236,7 @@ def plot_scores(
     thresholds: dict = None,  # model -> threshold chosen on validation
 ):                            # figure, one row of panels for each model
     "Draw own and twin's scores, and their differences."
+    from protrek_nb.eval import labelled_scores  # here, since a figure of a stored table shall not wait for scikit-learn
     figure, axes = new_figure(9, 1.6 + 1.9 * len(scores), title, nrows=len(scores), ncols=2, sharex="col", sharey="col", squeeze=False)
     every = np.concatenate([labelled_scores(s)[1] for s in scores.values()])
     gaps = {m: np.concatenate([s["s_aa"] - s["s_ab"], s["s_bb"] - s["s_ba"]]) for m, s in scores.items()}
@@ -267,6 +265,8 @@ def plot_scores(
 # %% ../../nbs/reporting/figures.ipynb #c032
 def roc_area(pairs: pd.DataFrame) -> float:  # 0.5 when own and twin's scores are alike, 1 when they do not overlap
     "Measure how far own scores lie above twin's scores, of pairs with s_aa, s_ab, s_bb, s_ba."
+    from protrek_nb.eval import labelled_scores
+    from protrek_nb.metrics.thresholds import ranking_areas
     return float(ranking_areas(*labelled_scores(pairs))[0][0])
 
 # %% ../../nbs/reporting/figures.ipynb #c040

@@ -114,7 +114,7 @@ def _read_twice(source, scan, folder, rule, memory, workers):
             bad = next((s for s in new if not (isinstance(s, str) and s.isascii() and s.isalpha() and s.isupper())), None)
             if bad is not None:
                 raise ValueError(f"a sequence is {str(bad)[:40]!r}: it must be one or more letters A to Z; "
-                                 "`protrek-nb check` sets such rows aside")
+                                 "`tables.read_proteins` cleans a table or sets such rows aside")
             sequences.add(new)
     group, names = scan.group, scan.names
     if group is None:
