@@ -2,7 +2,7 @@
 
     python benchmarks/published_protocol.py --seeds 1 2 3 --recipes reference readers
 
-The reference trains for thirty epochs, as published, readers for ten. Its numbers compare recipes with what was published, and say nothing about unseen families. Writes benchmarks/results/published_protocol.csv: accuracy of base and tuned model on hard and easy pairs, with an interval over families.
+The reference trains for thirty epochs, as published, readers for ten. Its numbers compare recipes with what was published, and say nothing about unseen families. Writes benchmarks/results/published_protocol.csv: accuracy of base and tuned model on hard and easy pairs, with an interval over families; what is there is not trained again.
 """
 import argparse
 
@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from ablation import in_processes
-from protrek_nb.core import project_path, write_table
+from protrek_nb.core import project_path, read_table, write_table
 from protrek_nb.eval import pair_outcomes, score_model
 from protrek_nb.metrics.intervals import bootstrap_share
 from protrek_nb.model import default_device
@@ -54,8 +54,11 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--recipes", nargs="+", default=list(EPOCHS), choices=list(EPOCHS))
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
-    given, rows = parser.parse_args(), []
-    for _, found in in_processes(measure, [(r, s) for s in given.seeds for r in given.recipes], given.workers):
+    given = parser.parse_args()
+    rows = read_table(RESULT).to_dict("records") if RESULT.exists() else []
+    there = {(r["recipe"], r["seed"]) for r in rows}
+    cases = [(r, s) for s in given.seeds for r in given.recipes if (r, s) not in there]
+    for _, found in in_processes(measure, cases, given.workers):
         rows = sorted([*rows, *found], key=lambda r: (r["recipe"], r["seed"], r["pairs"], r["model"]))
         write_table(RESULT, pd.DataFrame(rows))
         print(pd.DataFrame(found).to_string(), flush=True)

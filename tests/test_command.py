@@ -279,7 +279,7 @@ def test_help_and_import_are_quick():
     for words, limit in (("-m protrek_nb --help", .5), ("-m protrek_nb score --help", .5), ("-m protrek_nb train go --help", .5), ("-c import\tprotrek_nb", .3)):
         words = [w.replace("\t", " ") for w in words.split(" ")]
         seconds(*words)  # compiles what is not compiled yet
-        assert min(seconds(*words)[0] for _ in range(3)) < limit, words
+        assert any(seconds(*words)[0] < limit for _ in range(9)), words  # one is enough: a busy processor is slow, never fast
         assert not re.search(r"\|\s+(torch|pandas|numpy)$", seconds("-X", "importtime", *words)[1], re.M)
 
 
