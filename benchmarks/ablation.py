@@ -2,6 +2,7 @@
 import argparse
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
+from pathlib import Path
 
 import pandas as pd
 
@@ -15,6 +16,16 @@ def in_processes(measure, cases, workers):
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         jobs = {pool.submit(measure, *case): case for case in cases}
         for job in as_completed(jobs): yield jobs[job], job.result()
+
+
+def grow(path, keys, measure, cases, workers, order):
+    "Measure the cases whose `keys` a table does not have, and write it, in `order`, after each; `measure` gives rows. Give (case, rows) as they end."
+    rows = read_table(path).to_dict("records") if Path(path).exists() else []
+    there = {tuple(r[k] for k in keys) for r in rows}
+    for case, found in in_processes(measure, [case for case in cases if case not in there], workers):
+        rows = sorted([*rows, *found], key=order)
+        write_table(path, pd.DataFrame(rows))
+        yield case, found
 
 
 def study(name, title, about, variants, measure, measures, epochs):

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ablation import in_processes
-from protrek_nb.core import project_path, read_table, write_table
+from ablation import grow
+from protrek_nb.core import project_path
 from protrek_nb.eval import pair_outcomes, score_model
 from protrek_nb.metrics.intervals import bootstrap_share
 from protrek_nb.model import default_device
@@ -55,12 +55,8 @@ def main():
     parser.add_argument("--recipes", nargs="+", default=list(EPOCHS), choices=list(EPOCHS))
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
     given = parser.parse_args()
-    rows = read_table(RESULT).to_dict("records") if RESULT.exists() else []
-    there = {(r["recipe"], r["seed"]) for r in rows}
-    cases = [(r, s) for s in given.seeds for r in given.recipes if (r, s) not in there]
-    for _, found in in_processes(measure, cases, given.workers):
-        rows = sorted([*rows, *found], key=lambda r: (r["recipe"], r["seed"], r["pairs"], r["model"]))
-        write_table(RESULT, pd.DataFrame(rows))
+    cases = [(r, s) for s in given.seeds for r in given.recipes]
+    for _, found in grow(RESULT, ("recipe", "seed"), measure, cases, given.workers, lambda r: (r["recipe"], r["seed"], r["pairs"], r["model"])):
         print(pd.DataFrame(found).to_string(), flush=True)
 
 

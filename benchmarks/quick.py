@@ -6,7 +6,7 @@ Each question runs this library and what a user would otherwise take in turns on
 of the logarithms. It is compared with the ratio in benchmarks/results/quick.csv that was kept on a processor with the same instructions: the command fails where the interval lies more than a tenth below the lower
 end of the kept one. `--keep` writes the table; on a processor without a kept ratio nothing can fail. The large runs (`make bench`) say how fast the library is; this says only that it has not become slower.
 """
-import argparse, os, sys, time, warnings
+import argparse, os, sys, warnings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -74,13 +74,10 @@ QUESTIONS = {
 
 def in_turns(ours, theirs, scale, rounds):
     "Run both in turns after one run of each: (ratio, low, high)."
-    from scipy import stats
-    def cpu(work):
-        start = time.process_time(); work(); return time.process_time() - start
-    cpu(ours)
-    logs = np.log([scale * cpu(theirs) / cpu(ours) for _ in range(rounds)])
-    reach = stats.t.ppf(0.975, rounds - 1) * logs.std(ddof=1) / rounds ** 0.5
-    return np.exp([logs.mean(), logs.mean() - reach, logs.mean() + reach])
+    from protrek_nb.metrics.intervals import seed_interval
+    from similarity import cpu
+    ours()
+    return np.exp(seed_interval(np.log([scale * cpu(theirs, 1) / cpu(ours, 1) for _ in range(rounds)])))
 
 
 def instructions():

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ablation import in_processes
-from protrek_nb.core import project_path, read_table, write_table
+from ablation import grow
+from protrek_nb.core import project_path
+from protrek_nb.eval import TWIN_SCORES, index_pairs, twin_scores
 from protrek_nb.metrics.costs import GENERAL, general_queries, query_values, relative_groups, reorder_pairs, structure_hits
 from protrek_nb.model import default_device
 from protrek_nb.runs import RunDir
@@ -48,7 +49,7 @@ def part_numbers(scored, pairs, part, structure, base=None):
     if base is not None:
         second = scored, relative_groups(part.table)
         given, own = pd.concat([part.pairs, part.easy]), predictions.reset_index(drop=True)
-        predictions = pd.concat([own.drop(columns=["s_aa", "s_ab", "s_bb", "s_ba"]), reorder_pairs(given, base, *second)], axis=1)
+        predictions = pd.concat([own.drop(columns=list(TWIN_SCORES)), reorder_pairs(given, base, *second)], axis=1)
         scored = base
     values = query_values(general_queries(scored, part.table, second), predictions)
     rows = [scored.sequences.index(s) for s in part.table.sequence]
@@ -75,7 +76,6 @@ def reweighted(scored, width, share):
 
 def rescored(scored, pairs, part):
     "Score the pairs of a split with other vectors."
-    from protrek_nb.eval import TWIN_SCORES, index_pairs, twin_scores
     given = pd.concat([part.pairs.assign(kind="hard"), part.easy.assign(kind="easy")], ignore_index=True)
     scores = twin_scores(scored.prot_ND, scored.text_MD, index_pairs(given, part.table).rows_P4)
     own = pd.concat(pairs, ignore_index=True)
@@ -124,13 +124,9 @@ def main():
     parser.add_argument("--out", default=RESULT)
     given = parser.parse_args()
     order = {name: k for k, name in enumerate(VARIANTS)}
-    rows = read_table(given.out).to_dict("records") if os.path.exists(given.out) else []
-    there = {(r["variant"], r["seed"], r["epochs"]) for r in rows}
-    cases = [(v, s, given.epochs) for s in given.seeds for v in given.variants if (v, s, given.epochs) not in there]
-    for case, found in in_processes(measure, cases, given.workers):
-        rows = sorted([*rows, *found], key=lambda r: (order[r["variant"]], r["seed"], r["split"], r["curve"], r["point"]))
-        print(*case, found[0]["seconds"], "s", flush=True)
-        write_table(given.out, pd.DataFrame(rows))
+    cases = [(v, s, given.epochs) for s in given.seeds for v in given.variants]
+    place = lambda r: (order[r["variant"]], r["seed"], r["split"], r["curve"], r["point"])
+    for case, found in grow(given.out, ("variant", "seed", "epochs"), measure, cases, given.workers, place): print(*case, found[0]["seconds"], "s", flush=True)
 
 
 if __name__ == "__main__":

@@ -6,14 +6,15 @@ Every line is a process of its own, after one that does not count, with bytecode
 on the machine can only make them longer. The figure is the first of the page `guide/benchmarks`, which reads a stored table: from the start of its kernel to the end of the cell that draws, and the start of the client (`nbclient alone`) before it.
 Writes benchmarks/results/start.csv and start.md.
 """
-import argparse, os, resource, subprocess, sys, tempfile, time
+import argparse, sys, tempfile
 from pathlib import Path
 
 import nbformat
 import pandas as pd
 from typer.main import get_command
 
-from encoding import RESULTS, write
+from encoding import write
+from search import processor
 
 PAGE = Path(__file__).resolve().parents[1]/"nbs"/"guide"/"benchmarks.ipynb"
 RUN = "import nbformat, sys; from nbclient import NotebookClient; NotebookClient(nbformat.read(sys.argv[1], 4), kernel_name='python3').execute()"
@@ -35,15 +36,6 @@ def until_figure(folder):
     return str(folder/"page.ipynb")
 
 
-def once(words):
-    "Run Python; give wall seconds and processor seconds."
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    subprocess.run([sys.executable, *words], check=True, capture_output=True, env=env)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.perf_counter() - start, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--turns", type=int, default=5)
@@ -55,7 +47,7 @@ def main():
         asked |= helps | {"nbclient alone": ["-c", RUN.split(";")[0] + "; import nbclient"], "first figure of a page": ["-c", RUN, until_figure(Path(temp))]}
         times = {name: [] for name in asked}
         for _ in range(turns + 1):
-            for name, words in asked.items(): times[name].append(once(words))
+            for name, words in asked.items(): times[name].append(processor(sys.executable, *words))
     best = {name: [round(min(x), 2) for x in zip(*found[1:])] for name, found in times.items()}
     best["slowest `--help` of a command"] = max(best.pop(name) for name in list(helps)[1:])
     write("start", "Until something is there", pd.DataFrame([(name, *x) for name, x in best.items()], columns=["what", "wall_s", "cpu_s"]), f"Shortest of {turns}, in seconds.")

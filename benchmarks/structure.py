@@ -17,7 +17,8 @@ from protrek_nb.metrics.cafa import kmer_counts
 from protrek_nb.metrics.intervals import percentile_interval, product_means
 from protrek_nb.models.aligned import KINDS, AlignedResidues, make_frame
 from protrek_nb.twinbench.judge import ask, judge, questions
-from protrek_nb.twinbench.rivals import _ridge
+from protrek_nb.twinbench.residues import column_numbers
+from protrek_nb.twinbench.rivals import fit_ridge
 from protrek_nb.twinbench.tracks import open_track
 from protrek_nb.twins.similarity import align
 
@@ -37,13 +38,8 @@ def columns(train, structure_of):
     "Letters of residues in aligned columns, and the 3Di letters of the same residues; those that vary in training."
     part = AlignedResidues(make_frame(train.sequence.tolist(), train.family.tolist(), changes=False), 1)
     def letters(sequences):
-        out_NC = np.full((len(sequences), part.frame.width), KINDS - 1)
-        for n, sequence in enumerate(sequences):
-            _, k, row, against = part.frame.nearest(sequence)
-            codes, place, at = letter_codes(structure_of[sequence].upper()), -1, -1
-            for a, r in zip(row, against):
-                place, at = place + (a != "-"), at + (r != "-")
-                if "-" not in (a, r): out_NC[n, part.frame.columns[k][at]] = codes[place]
+        numbered_NC = np.stack([column_numbers(part.frame, s, letter_codes(structure_of[s].upper()) + 1) for s in sequences])[:, :-1]
+        out_NC = np.where(numbered_NC, numbered_NC - 1, KINDS - 1)  # no residue: a gap
         return (out_NC[:, :, None] == np.arange(KINDS)).reshape(len(sequences), -1).astype(np.float32)
     varies = letters(train.sequence.tolist()).std(0) > 0
     return dict(sequence=lambda s: part.features(s)[0][:, :-1], structure=lambda s: letters(s)[:, varies])
@@ -71,7 +67,7 @@ def models(track, seed):
         moved = make(track.train, shuffled)["structure"] if make is words else None
         both = {"both": looks["structure"]} | ({"both, shuffled": moved} if moved else {})
         looks |= {k: lambda s, second=second: np.hstack([looks["sequence"](s), second(s)]) for k, second in both.items()}
-        for look, represent in looks.items(): yield (name, look), _ridge(represent, track.train)
+        for look, represent in looks.items(): yield (name, look), fit_ridge(represent, track.train)
 
 
 def main():

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TARGETS', 'MODES', 'ACTED_ON', 'EFFECTS', 'WIDER', 'ENZYME', 'HOSTS', 'Said', 'RULES', 'RESULT', 'statements',
-           'is_lent', 'read_said', 'judge_twins', 'grade_of', 'audit', 'draw_for_reading']
+           'is_lent', 'read_said', 'judge_twins', 'audit', 'draw_for_reading']
 
 # %% ../../nbs/twinbench/audit.ipynb #a004
 import re
@@ -16,7 +16,7 @@ import pandas as pd
 from ..core import project_path
 from ..data.rows import read_rows
 from ..data.sources import source_path
-from .judge import GRADES
+from .judge import grade_of
 
 # %% ../../nbs/twinbench/audit.ipynb #a007
 _VOLTAGE = r"voltage-(gated|dependent|sensitive)( \w+-?\w*)? potassium"
@@ -186,13 +186,6 @@ def judge_twins(
 
 # %% ../../nbs/twinbench/audit.ipynb #a020
 RESULT = project_path("benchmarks", "results", "twin_audit.csv")
-
-def grade_of(
-    identity_P,  # (P,) 0.7 to 1
-) -> list:       # (P,) "70% to 80%", ...
-    "Name the grade of identity of pairs."
-    names = [f"{low:.0%} to {high:.0%}" for low, high in zip(GRADES, GRADES[1:])]
-    return [names[k] for k in np.searchsorted(GRADES[:-1], np.asarray(identity_P), side="right") - 1]
 
 def audit(
     pairs:pd.DataFrame,  # twins with anchor_id, hard_neg_id, seq_similarity

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FAR', 'NEAR', 'ALLELES', 'Asked', 'Judged', 'TASKS', 'GRADES', 'draw_strangers', 'questions', 'ask', 'judge',
-           'measure', 'by_identity']
+           'measure', 'grade_of', 'by_identity']
 
 # %% ../../nbs/twinbench/judge.ipynb #b002
 from collections import namedtuple
@@ -129,12 +129,18 @@ def measure(
 
 GRADES = (0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
+def grade_of(
+    identity_P,  # (P,) shares
+) -> list:       # (P,) "70% to 80%", ...; "" below the first grade
+    "Name the grade of identity of pairs."
+    names = ["", *(f"{low:.0%} to {high:.0%}" for low, high in zip(GRADES, GRADES[1:]))]
+    return [names[k] for k in np.searchsorted(GRADES[:-1], np.asarray(identity_P), side="right")]
+
 def by_identity(
     judged:dict,  # as in `measure`
     **more,       # n, seed
 ) -> pd.DataFrame: # as `measure`, with `identity`
     "Measure twins of each grade of identity; grades without pairs are left out."
-    alike = next(iter(judged.values())).pairs.seq_similarity.to_numpy()
-    parts = {f"{low:.0%} to {high:.0%}": (alike >= low) & ((alike < high) | (high == 1)) for low, high in zip(GRADES, GRADES[1:])}
-    found = [measure(judged, rows=rows, **more).assign(identity=name) for name, rows in parts.items() if rows.any()]
+    grade_P = np.array(grade_of(next(iter(judged.values())).pairs.seq_similarity))
+    found = [measure(judged, rows=grade_P == name, **more).assign(identity=name) for name in grade_of(GRADES[:-1]) if name in grade_P]
     return pd.concat(found, ignore_index=True)

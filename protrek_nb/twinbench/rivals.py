@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TOKENS', 'MOST_FAMILIES', 'nearest_allele', 'aligned_substitutions', 'RELATED', 'GATE', 'CONTROLS', 'RIVALS',
-           'ENCODERS', 'text_blind', 'sequence_blind', 'length_rival', 'composition', 'kmer_neighbour', 'kmer_ridge',
-           'aligned_ridge', 'gated', 'words_from']
+           'ENCODERS', 'text_blind', 'sequence_blind', 'length_rival', 'composition', 'kmer_neighbour', 'fit_ridge',
+           'kmer_ridge', 'aligned_ridge', 'gated', 'words_from']
 
 # %% ../../nbs/twinbench/rivals.ipynb #b002
 from functools import lru_cache, partial
@@ -91,7 +91,10 @@ def _on_alleles(scores, train, seed=0):
 
 nearest_allele, aligned_substitutions = partial(_on_alleles, nearest_scores), partial(_on_alleles, regression_scores)
 
-def _ridge(represent, train):
+def fit_ridge(
+    represent,  # function of a list of N str, giving (N, D) numbers
+    train,      # sequence, text
+):              # function of sequences and texts, giving scores (N, M)
     "Predict by ridge regression which words the text has; score texts by the squared distance, which has one level for all proteins."
     words = CountVectorizer(token_pattern=TOKENS, binary=True).fit(train.text)
     fitted = RidgeCV(np.logspace(-3, 3, 13)).fit(represent(train.sequence.tolist()), words.transform(train.text).toarray())
@@ -103,12 +106,12 @@ def _ridge(represent, train):
 def kmer_ridge(train, seed=0):
     "Predict words from counts of words of three residues."
     seen_D = kmer_counts(train.sequence, 3).sum(0) > 0
-    return _ridge(lambda sequences: kmer_counts(sequences, 3)[:, seen_D].toarray(), train)
+    return fit_ridge(lambda sequences: kmer_counts(sequences, 3)[:, seen_D].toarray(), train)
 
 def aligned_ridge(train, seed=0):
     "Predict words from the letters in aligned columns that vary within a family."
     part = _aligned(train)
-    return _ridge(lambda sequences: part.features(sequences)[0][:, :-1], train)
+    return fit_ridge(lambda sequences: part.features(sequences)[0][:, :-1], train)
 
 # %% ../../nbs/twinbench/rivals.ipynb #g002
 RELATED, GATE = 0.3, 100.0 # cosine of counts of three-residue words at which the gate is open; what a closed gate takes
