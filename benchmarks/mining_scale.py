@@ -5,10 +5,11 @@
 Each size runs in its own process, pinned to as many cores as threads, from the protein table in memory to the pair table. Its row is written as soon as it is measured:
 wall and processor time of mining, peak memory (the library and the table included), and what was found of the twins that were planted, by the length of the proteins.
 With `--memory 0.25` the table is read from a file and mined in parts with that bound, in GiB; another process makes the file. With `--dask 2` so many worker processes mine the parts.
+With `--folder big` files and parts stay there: who was stopped goes on, and then the time is that of the rest.
 `--similarity lcs` leaves out the alignments, most of the time: enough to see what memory does.
 A page beside the table, with the ending .md, has the slopes of log time on log proteins.
 """
-import argparse, json, os, platform, resource, subprocess, sys, tempfile, time
+import argparse, contextlib, json, os, platform, resource, subprocess, sys, tempfile, time
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -50,13 +51,13 @@ def family(rng, size, length):
     return members, planted
 
 
-def simulate(n, seed=0):
-    "Draw families whose sizes follow a power law, 1 to 200; give the protein table and the rows of planted twins."
+def families(n, seed=0):
+    "Draw families whose sizes follow a power law, 1 to 200; give the proteins of each, and the rows of planted twins, until there are n."
     rng, letters, spell = np.random.default_rng(seed), np.array(list("abdegiklmnoprstu")), 0
     words = np.array(["".join(w) for w in letters[rng.integers(16, size=(50_000, 7))]], dtype=object)
-    ids, sequences, texts, labels, pairs = [], [], [], [], []
+    first = 0
     from scipy.special import ndtri
-    while len(ids) < n:
+    while first < n:
         u, v = (spell * .7548776662466927 + .5) % 1, (spell * .5698402909980532 + .5) % 1  # evenly spread: every table has its share of large and of long
         size = int(min(LARGEST, 1 / (1 - u)))  # P(at least s) = 1 / s
         length = int(np.clip(MEDIAN * np.exp(np.sqrt(2 * np.log(MEAN / MEDIAN)) * ndtri(v)), 50, 5000))
@@ -65,26 +66,40 @@ def simulate(n, seed=0):
         about, told = words[rng.integers(len(words), size=ABOUT)], words[rng.integers(len(words), size=(functions, TOLD))]
         function = np.where(rng.random(size) < .8, 0, rng.integers(functions, size=size))  # most members have the function of the family
         function[planted] = (function[planted - 1] + 1) % functions
-        first = len(ids)
         which = rng.random((size, ABOUT)).argsort(1)[:, :4], rng.random((size, TOLD)).argsort(1)[:, :10]
-        ids += [f"p{first + k}" for k in range(size)]
-        sequences += [AMINO[m].tobytes().decode() for m in members]
-        texts += [" ".join([*about[which[0][k]], *told[f][which[1][k]]]) for k, f in enumerate(function)]
-        labels += [f"function{spell}.{f}" for f in function]
-        pairs += [(first + k - 1, first + k) for k in planted]
-        spell += 1
-    table = pd.DataFrame(dict(protein_id=ids[:n], sequence=sequences[:n], text=texts[:n], labels=labels[:n]))
-    return table, np.array([p for p in pairs if p[1] < n]).reshape(-1, 2)
+        yield dict(protein_id=[f"p{first + k}" for k in range(size)], sequence=[AMINO[m].tobytes().decode() for m in members],
+                   text=[" ".join([*about[which[0][k]], *told[f][which[1][k]]]) for k, f in enumerate(function)],
+                   labels=[f"function{spell}.{f}" for f in function]), first + planted - 1
+        first, spell = first + size, spell + 1
 
 
-def recall(table, planted, found):
+def tables(n, rows=10_000):
+    "Give the simulated table in pieces of about so many rows, with the rows of the first of each two planted twins; the second stands behind it."
+    pieces, planted, left = [], [], n
+    for proteins, firsts in families(n):
+        pieces.append(proteins)
+        planted.append(firsts)
+        size = sum(len(p["protein_id"]) for p in pieces)
+        if size >= min(rows, left):
+            table = pd.DataFrame({c: [x for p in pieces for x in p[c]] for c in proteins}).head(left)
+            firsts = np.concatenate(planted)
+            yield table, firsts[firsts + 1 < n]
+            pieces, planted, left = [], [], left - len(table)
+
+
+def simulate(n):
+    "Give the whole simulated table in memory, and the rows of planted twins."
+    pieces, planted = zip(*tables(n))
+    return pd.concat(pieces, ignore_index=True), np.concatenate(planted)
+
+
+def recall(sequences, planted, found):
     "Give how many twins were planted and the share that was found, by the longer protein of each; only those count that the rules call twins."
     from protrek_nb.twins.similarity import pair_identity
-    sequences = table.sequence.to_numpy()
-    alike = pair_identity([s for p in planted for s in sequences[p]], np.arange(0, 2 * len(planted), 2), np.arange(1, 2 * len(planted), 2), min_identity=.7)
+    alike = pair_identity([sequences[k] for a in planted for k in (a, a + 1)], np.arange(0, 2 * len(planted), 2), np.arange(1, 2 * len(planted), 2), min_identity=.7)
     planted = planted[(alike >= .7) & (alike <= .9999)]
-    longest = np.array([max(len(s) for s in sequences[p]) for p in planted])
-    there = np.array([(f"p{a}", f"p{b}") in found for a, b in planted], dtype=bool)
+    longest = np.array([max(len(sequences[a]), len(sequences[a + 1])) for a in planted])
+    there = np.array([a in found for a in planted.tolist()], dtype=bool)
     out = {}
     for name, (low, high) in CLASSES.items():
         here = (longest >= low) & (longest < high)
@@ -109,13 +124,22 @@ def measured(n, mine):
                        groups=report.rows["groups"], considered=report.considered, twins=report.kept)
 
 
-def found_twins(tables, planted):
-    "The pairs whose anchor has a planted twin."
-    wanted, found = {f"p{a}" for a, _ in planted}, set()
-    for pairs in tables:
-        here = pairs.anchor_id.isin(wanted).to_numpy()
-        found.update(zip(pairs.anchor_id[here], pairs.hard_neg_id[here]))
+def found_twins(mined, planted):
+    "The first rows of the planted twins that are among the mined pairs."
+    partner, found = {f"p{a}": f"p{a + 1}" for a in planted.tolist()}, set()
+    for pairs in mined: found.update(int(a[1:]) for a in pairs.anchor_id[pairs.anchor_id.map(partner).eq(pairs.hard_neg_id)])
     return found
+
+
+def sequences_of(path, planted):
+    "Read the sequences of planted twins from a file, by row."
+    import pyarrow.parquet as pq
+    wanted, at, out = np.union1d(planted, planted + 1), 0, {}
+    for batch in pq.ParquetFile(path).iter_batches(10_000, columns=["sequence"]):
+        here = wanted[(wanted >= at) & (wanted < at + len(batch))]
+        out |= dict(zip(here.tolist(), batch.column(0).take(here - at).to_pylist()))
+        at += len(batch)
+    return out
 
 
 def run_one(n, threads, similarity):
@@ -125,14 +149,21 @@ def run_one(n, threads, similarity):
     table, planted = simulate(n)
     mine_twins(table.head(200), group_by="kmers")  # compile before the clock starts
     pairs, row = measured(n, lambda: mine_twins(table, group_by="kmers", similarity=similarity, rules=TwinRules(workers=threads), say=lambda line: print(line, file=sys.stderr, flush=True)))
-    print(json.dumps(row | recall(table, planted, found_twins([pairs], planted))))
+    print(json.dumps(row | recall(table.sequence.tolist(), planted, found_twins([pairs], planted))))
 
 
 def make_file(n, folder):
     "Write a simulated table, and its planted twins."
-    table, planted = simulate(n)
-    table.to_parquet(folder/"table.parquet", row_group_size=10_000)
-    np.save(folder/"planted.npy", planted)
+    import pyarrow as pa, pyarrow.parquet as pq
+    schema = pa.schema([(c, pa.string()) for c in ("protein_id", "sequence", "text", "labels")])
+    planted = []
+    folder.mkdir(parents=True, exist_ok=True)
+    with pq.ParquetWriter(folder/"unfinished", schema) as out:
+        for table, firsts in tables(n):
+            out.write_table(pa.Table.from_pandas(table, schema, preserve_index=False))
+            planted.append(firsts)
+    np.save(folder/"planted.npy", np.concatenate(planted))
+    (folder/"unfinished").rename(folder/"table.parquet")
 
 
 def run_parts(n, threads, similarity, memory, workers, folder):
@@ -149,7 +180,8 @@ def run_parts(n, threads, similarity, memory, workers, folder):
         with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, local_directory=folder, silence_logs=50) as cluster, Client(cluster) as client: _, row = measured(n, lambda: mine(client))
     else: _, row = measured(n, mine)
     row |= dict(memory_gib=memory, parts=len(list((folder/"mined").glob("part-*.parquet"))))
-    print(json.dumps(row | recall(pd.read_parquet(folder/"table.parquet"), np.load(folder/"planted.npy"), found_twins(read_parts(folder/"mined"), np.load(folder/"planted.npy")))))
+    planted = np.load(folder/"planted.npy")
+    print(json.dumps(row | recall(sequences_of(folder/"table.parquet", planted), planted, found_twins(read_parts(folder/"mined"), planted))))
 
 
 def slope(table, column="wall_s"):
@@ -181,18 +213,18 @@ def main():
     parser.add_argument("--dask", type=int, default=0, help="worker processes; only with --memory")
     parser.add_argument("--similarity", default="auto")
     parser.add_argument("--one", type=int, help="mine one table of so many proteins and print JSON")
-    parser.add_argument("--folder", type=Path, help="of one table that is mined in parts")
+    parser.add_argument("--folder", type=Path, help="keeps what is mined in parts")
     args = parser.parse_args()
     if args.one and args.folder and not (args.folder/"table.parquet").is_file(): return make_file(args.one, args.folder)
     if args.one: return run_parts(args.one, args.threads, args.similarity, args.memory, args.dask, args.folder) if args.memory else run_one(args.one, args.threads, args.similarity)
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     rows = []
     for n in args.sizes:
-        with tempfile.TemporaryDirectory(dir=Path(args.out).parent) as folder:
+        with contextlib.nullcontext(args.folder/str(n)) if args.folder else tempfile.TemporaryDirectory(dir=Path(args.out).parent) as folder:
             command = [sys.executable, __file__, "--one", str(n), "--threads", str(args.threads), "--similarity", args.similarity]
             if args.memory:
-                command += ["--memory", str(args.memory), "--dask", str(args.dask), "--folder", folder]
-                subprocess.run(command, check=True)
+                command += ["--memory", str(args.memory), "--dask", str(args.dask), "--folder", str(folder)]
+                if not (Path(folder)/"table.parquet").is_file(): subprocess.run(command, check=True)
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         if done.returncode: print(f"{n:,} proteins: ended with code {done.returncode}", flush=True); break
         rows.append(json.loads(done.stdout.splitlines()[-1]))
