@@ -2,7 +2,7 @@
 
     python benchmarks/toy_study.py --seeds 1 2 3 4 5 --recipes readers balanced reference
 
-A seed decides the split, the batches and the bootstrap, so every seed tests on other families.
+A seed decides the split, the batches and the bootstrap, so every seed tests on other families. What is there is not trained again.
 """
 import argparse
 import time
@@ -10,8 +10,8 @@ import time
 import pandas as pd
 import torch
 
-from ablation import in_processes
-from protrek_nb.core import project_path, read_json, write_table
+from ablation import grow
+from protrek_nb.core import project_path, read_json, read_table
 from protrek_nb.metrics.costs import BOTH, GENERAL, compared_rows
 from protrek_nb.train import TrainRun, fit
 
@@ -42,19 +42,21 @@ def measure(run):
     return run_dir.path, dict(data=run.data, recipe=run.recipe, seed=run.seed, epochs=run.epochs, **numbers(read_json(run_dir.metrics_path)), seconds=round(time.time() - start))
 
 
+def case(recipe, seed, epochs):
+    "Measure one recipe with one seed; give a list of one row."
+    return [measure(TrainRun(name=f"toy-{recipe}-{seed}", recipe=recipe, seed=seed, epochs=epochs))[1]]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--recipes", nargs="+", default=["readers", "balanced", "reference"])
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
-    given, rows = parser.parse_args(), []
-    runs = [TrainRun(name=f"toy-{recipe}-{seed}", recipe=recipe, seed=seed, epochs=given.epochs) for recipe in given.recipes for seed in given.seeds]
-    for _, (_, row) in in_processes(measure, [(run,) for run in runs], given.workers):
-        rows.append(row)
-        print(row, flush=True)
-        write_table(RESULT, pd.DataFrame(rows).sort_values(["recipe", "seed"]))
-    print(summary(pd.DataFrame(rows)).to_string())
+    given = parser.parse_args()
+    cases = [(recipe, seed, given.epochs) for recipe in given.recipes for seed in given.seeds]
+    for _, rows in grow(RESULT, ("recipe", "seed", "epochs"), case, cases, given.workers, lambda r: (r["recipe"], r["seed"])): print(*rows, flush=True)
+    print(summary(read_table(RESULT)).to_string())
 
 
 def summary(table):

@@ -25,7 +25,7 @@ from .models.heads import join_windows
 from .models.kernels import speed_up
 from .models.packed import plan_packs
 from .models.published import CheckpointError, is_own, small_esm
-from .models.readers import make_readers
+from .models.readers import Recalled, make_readers
 from .models.residues import windows
 from .models.tokens import (AA_VOCAB, FOLDSEEK_VOCAB, TowerTokenizer, bert_tokenizer, check_strings, esm_tokenizer,
     load_tokenizer, batch_limits, pad_rows, plain_letters, plan_batches, wordpiece_vocab)
@@ -82,7 +82,7 @@ class ProTrek(PreTrainedModel):
         self.token_budget = self.batch_overhead = self.packed = None  # None: what suits the device
         self.aligned = AlignedResidues(config.aligned, config.repr_dim) if config.aligned else None
         self.readers = make_readers(config.readers, dict(sequence=config.sequence_config, text=config.text_config))
-        self.recalled = {}  # tower -> (row of each string, pooled vectors), of encoders that are not trained
+        self.recalled = {}  # tower -> `Recalled`, of encoders that are not trained
         self.set_tokenizers(tokenizers or {})
         speed_up(self)
         if config.lora: inject_lora(self, config.lora)
@@ -91,6 +91,13 @@ class ProTrek(PreTrainedModel):
     width = property(lambda self: self.config.repr_dim + sum(r.width for r in self.readers.values()) // 2, doc="numbers of a vector")
 
     def get_input_embeddings(self): return self.sequence.encoder.get_input_embeddings()
+    def is_fixed(self, kind): return not any(p.requires_grad for p in self.get_submodule(kind).encoder.parameters())
+
+    def train(self, mode=True):
+        "Go into training mode, or out of it; an encoder that does not learn stays out: nothing of it is dropped."
+        super().train(mode)
+        for kind in filter(self.is_fixed, self.towers): self.get_submodule(kind).encoder.eval()
+        return self
 
 # %% ../nbs/02_model.ipynb #c024
 def _limit(config, kind):
@@ -158,16 +165,15 @@ def encode(
     if not row_of: # with gradient all the same: a process without strings of this kind goes back through the gathering with the others
         trained = torch.is_grad_enabled() and any(p.requires_grad for p in tower.parameters())
         return torch.zeros(0, self.width, device=self.device, requires_grad=trained)
-    rows, pooled_NI = self.recalled.get(kind, ({}, None))
-    reader = self.readers[kind] if kind in self.readers else None
-    if row_of.keys() <= rows.keys() and reader is None and not any(p.requires_grad for p in tower.encoder.parameters()):
-        return self._spread(kind, pooled_NI[[rows[s] for s in row_of]].to(self.device), row_of, strings)
+    known, reader = self.recalled.get(kind), self.readers[kind] if kind in self.readers else None
+    budget, overhead = batch_limits(self.device)
+    limits = self.token_budget or budget, overhead if self.batch_overhead is None else self.batch_overhead
+    if known and known.holds(row_of, reader) and self.is_fixed(kind):
+        return self._spread(kind, known.give(row_of, reader, limits, self.device), row_of, strings)
     spans = [windows(len(s), self.config.window) if kind == "sequence" and self.config.window else [(0, None)] for s in row_of]
     ids, pad = self.tokens[kind]([s[a:b] for s, cut in zip(row_of, spans) for a, b in cut]), self.tokens[kind].pad
-    budget, overhead = batch_limits(self.device)
-    overhead = overhead if self.batch_overhead is None else self.batch_overhead
     lengths, packed = [len(i) for i in ids], reader is None and tower.packs(self.packed)
-    plan = plan_packs(lengths, self.token_budget or budget) if packed else plan_batches(lengths, self.token_budget or budget, overhead)
+    plan = plan_packs(lengths, limits[0]) if packed else plan_batches(lengths, *limits)
     shown = plan if torch.is_grad_enabled() else progress(plan, kind, unit=" batches")  # training has a bar of its own
     pool = tower.pool_packed if packed else lambda rows: tower.pool(*pad_rows(rows, pad, self.device), reader)
     vec_PI = torch.cat([pool([ids[i] for i in batch]) for batch in shown])
@@ -358,7 +364,7 @@ def recall(
 ):
     "Give a tower the pooled vectors of strings, so that only its head has to be computed."
     pooled_NI = torch.as_tensor(pooled_NI, dtype=torch.float32)
-    self.recalled[kind] = ({s: row for row, s in enumerate(strings)}, pooled_NI)
+    self.recalled[kind] = Recalled({s: row for row, s in enumerate(strings)}, pooled_NI)
     if fit is not None: self.get_submodule(kind).out.fit(pooled_NI[fit])
 
 # %% ../nbs/02_model.ipynb #a002

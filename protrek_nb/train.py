@@ -27,14 +27,13 @@ from .eval import (average_both, compare_models, evaluate_twins, general_hit, in
 from .mining import TwinRules, mine_twins
 from .model import ProTrek, default_device, wordpiece_vocab
 from .runs import Run, begin, fit, open_log
-from . import saved
-from .saved import Predictor, Saved, save_system
+from .saved import AUTO_MODEL, Predictor, Saved, save_system
 from .models.aligned import make_frame
 from .training.alleles import allele_table, allele_twins, blind_scores, rival_scores, split_alleles
 from .training.proteins import many_twins, parse_columns, read_inputs
 from .training.recipes import get_recipe
 from .data.sources import read_lactamases, read_toy
-from .models.joined import join_encoders, recall_tower
+from .models.joined import join_encoders, recall_fixed, recall_tower
 from .splits.components import inherit_split, need_columns, split_proteins
 from .data.rows import Rejected
 from .training.twins import TwinPlan, TwinTrainer, replay_rows
@@ -171,8 +170,8 @@ def fix_encoders(
     recalled:dict, # `recalled` of a model with the same encoders
 ) -> ProTrek:      # the model
     "Give a model the vectors that another one recalls, and fix the encoders that they come from."
-    model.recalled = recalled
     for kind in recalled: model.get_submodule(kind).encoder.requires_grad_(False)
+    model.recalled = recalled
     return model
 
 def recall_table(
@@ -202,6 +201,7 @@ def train_model(
     freeze(model, [tower for tower in model.towers if tower not in recipe.towers])
     if run.alleles: model.temperature.requires_grad_(False) # a single large rate for the new part would take it below zero
     if recipe.fixed: fix_encoders(model, model.recalled)
+    recall_fixed(model, prepared.table, say)
     validate, texts = twin_validation(prepared.part("valid")), train.table.text.tolist()
     if recipe.ridge and not model.aligned: raise ValueError(f"ridge = {recipe.ridge}: only a run on alleles has a part for residues")
     if recipe.ridge: model.aligned.solve(train.table.sequence.tolist(), recipe.ridge * model.get_text_repr(texts).cpu().numpy())
@@ -336,8 +336,7 @@ def save(self, run_dir, prepared, trained, results):
     vectors = {f"{m}.{kind}": x for m, s in scored.items() for kind, x in (("sequence", s.prot_ND), ("text", s.text_MD))}
     with atomic_path(run_dir.path / "embeddings.safetensors") as path:
         save_file({name: np.ascontiguousarray(x, dtype=np.float32) for name, x in vectors.items()}, path)
-    strings = scored["base"]
-    write_json(run_dir.path / "strings.json", dict(sequence=strings.sequences, text=strings.texts))
+    write_json(run_dir.path / "strings.json", dict(sequence=scored["base"].sequences, text=scored["base"].texts))
     tables = {kind: results["tuned"][kind] for kind in ("twins", "easy") if kind in results["tuned"]}
     thresholds = {kind: float(table.value["threshold"]) for kind, table in tables.items() if "threshold" in table.index}
     config = dict(texts=sorted(set(prepared.table.text))) if self.alleles else {}
@@ -366,7 +365,7 @@ class TwinPredictor(Predictor):
     limits = """A score ranks texts for a protein, or proteins for a text. Its probability holds where right and wrong texts are as many,
     and as different, as in the validation pairs, on which thresholds were chosen too.
     Kinds of proteins that the data do not have were not measured."""
-    more_use = saved.AUTO_MODEL
+    more_use = AUTO_MODEL
     def __init__(self, saved):
         super().__init__(saved)
         self.model = ProTrek.from_pretrained(saved.folder, verify=False).to(default_device())
