@@ -167,17 +167,19 @@ def score_all(self,
     residues_BLD: torch.Tensor,  # residue vectors, padded
     mask_BL: torch.Tensor,  # bool
     terms: TermSide,  # from `terms`, made once for all batches
-    budget: int = 2**22,  # numbers in the largest inner tensor, at least those of one term
+    budget: int = 2**20,  # numbers in the largest inner tensor, at least those of one term
 ) -> torch.Tensor:  # (B, T) cosine / temperature, float32, without gradient
     "Score proteins against very many terms in bounded memory."
     self._check(residues_BLD, mask_BL, self.config.term_dim)
     key_BLA, value_BLZ = self.attention.residues(with_neighbours(residues_BLD, mask_BL, self.config.context))
-    chunk = max(1, budget // (len(mask_BL) * max(mask_BL.shape[1], self.config.joint_dim)))
-    rows = []
-    for query_TA, vector_TZ in zip(terms.query_TA.split(chunk), terms.vector_TZ.split(chunk)):
-        alpha_BTL = attention_logits(query_TA, key_BLA, mask_BL).softmax(-1)
-        rows.append((unit(alpha_BTL.to(value_BLZ.dtype) @ value_BLZ) * vector_TZ).sum(-1))
-    return torch.cat(rows, 1) / self.temperature
+    score_BT = terms.vector_TZ.new_empty(len(mask_BL), len(terms.vector_TZ))  # whole from the start: pieces would scatter in memory
+    for score_T, key_LA, value_LZ, mask_L in zip(score_BT, key_BLA / math.sqrt(key_BLA.shape[-1]), value_BLZ, mask_BL):
+        key_AL, value_LZ = key_LA[mask_L].T.contiguous(), value_LZ[mask_L]
+        chunk = max(1, budget // max(value_LZ.shape))
+        for score_t, query_tA, vector_tZ in zip(score_T.split(chunk), terms.query_TA.split(chunk), terms.vector_TZ.split(chunk)):
+            alpha_tL = (query_tA @ key_AL).float().softmax(-1)
+            score_t.copy_((unit(alpha_tL.to(value_LZ.dtype) @ value_LZ) * vector_tZ).sum(-1))
+    return score_BT / self.temperature
 
 # %% ../../nbs/go/attention.ipynb #c067
 def mining_query(

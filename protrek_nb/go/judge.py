@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['WEIGHTS', 'MOST', 'FLOOR', 'questions', 'baselines', 'frequency_prior', 'measure_question', 'measure_namespaces',
-           'best_terms', 'share_attention', 'attention_of', 'site_auroc', 'measure_attention', 'plot_residues']
+           'best_terms', 'share_attention', 'attention_to', 'attention_of', 'site_auroc', 'measure_attention',
+           'plot_residues']
 
 # %% ../../nbs/go/judge.ipynb #c004
 import numpy as np
@@ -17,6 +18,7 @@ from ..models.batches import pad_residues
 from ..reporting.figures import plot_sequence
 from ..metrics.cafa import fmax, function_intervals, function_table, kmer_neighbour_scores, naive_scores, text_only_scores, text_transfer
 from ..model import evaluating
+from .terms import term_encoder
 
 # %% ../../nbs/go/judge.ipynb #c008
 def questions(prepared) -> dict:  # question -> (places of the proteins, rows of the terms)
@@ -141,6 +143,17 @@ def share_attention(
     return convolve1d(alpha_TL / convolve1d(np.ones(alpha_TL.shape[1]), ones, mode="constant"), ones, axis=1, mode="constant")
 
 # %% ../../nbs/go/judge.ipynb #c026
+def attention_to(
+    model,       # GoModel
+    residues_LD, # vectors of the residues of one protein
+    term_TW,     # vectors of the terms' texts
+) -> np.ndarray: # (T, L), each row sums to 1
+    "Read out how much attention of terms falls on each residue of one protein."
+    with evaluating(model), torch.no_grad():
+        fed = (*pad_residues([residues_LD]), term_TW)
+        alpha_TL = model(*(x.to(model.log_temperature.device) for x in fed)).alpha_BTL[0].cpu().numpy()
+    return share_attention(alpha_TL, model.config.context)
+
 def attention_of(
     student,  # Student
     store,    # GoTextStore
@@ -148,12 +161,8 @@ def attention_of(
     id:str,   # of the protein
     rows,     # of the terms
 ) -> np.ndarray: # (T, L), each row sums to 1
-    "Read out how much attention of terms falls on each residue of one protein."
-    with evaluating(student), torch.no_grad():
-        device = next(student.parameters()).device
-        fed = [*pad_residues(proteins.get([id])), *store.batch(rows)]
-        alpha_TL = student(*(x.to(device) for x in fed)).alpha_BTL[0].cpu().numpy()
-    return share_attention(alpha_TL, student.model.config.context)
+    "Read the texts of terms, and where they look in one protein."
+    return attention_to(student.model, proteins.get([id])[0], term_encoder(store, student.reader)(rows))
 
 def site_auroc(
     weight_TL, # (T, L) attention, or any other weight of residues
