@@ -243,6 +243,12 @@ def keep(name, found, asked):
     return pd.concat([old[~old.way.isin(asked)], found], ignore_index=True) if path.is_file() and len(old := pd.read_csv(path)) else found
 
 
+def note(table, early):
+    "Say what was measured."
+    against = " ".join(f"*{r.early}*: {r.early_cpu_s:,.0f} s early, {r.library_cpu_s:,.1f} s now, {r.ratio:,.1f} times ({r.low:,.1f} to {r.high:,.1f})." for r in early.itertuples())
+    return f"After embedding; random weights and made-up vectors. {slopes(table)}200 proteins against what was there, in processor time, {early.rounds.iloc[0]} rounds, 95 % interval: {against}"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--sizes", type=int, nargs="*", default=[1, 200, 10_000], help="numbers of proteins")
@@ -262,8 +268,7 @@ def main():
         turns = ask("--turns", args.rounds, temp) if args.rounds else None
     table, early = keep("go_predict", pd.DataFrame(filter(None, rows)), args.ways), compare(turns) if turns else pd.read_csv(RESULTS/"go_predict_early.csv")
     early.to_csv(RESULTS/"go_predict_early.csv", index=False)
-    against = " ".join(f"*{r.early}*: {r.early_cpu_s:,.0f} s early, {r.library_cpu_s:,.1f} s now, {r.ratio:,.1f} times ({r.low:,.1f} to {r.high:,.1f})." for r in early.itertuples())
-    write("go_predict", "Terms of proteins among 42,000", table, f"After embedding; random weights and made-up vectors. {slopes(table)}200 proteins against what was there, in processor time, {early.rounds.iloc[0]} rounds, 95 % interval: {against}")
+    write("go_predict", "Terms of proteins among 42,000", table, note(table, early))
 
 
 if __name__ == "__main__": main()

@@ -380,15 +380,17 @@ def predict_known(self,
     rejected = [dict(protein_id=id, reason=reason) for id, (_, reason) in zip(table.protein_id, checked) if reason]
     table = pd.DataFrame([(id, s) for id, (s, reason) in zip(table.protein_id, checked) if not reason], columns=["protein_id", "sequence"])
     for r in rejected: print(f"{r['protein_id']} is set aside: {r['reason']}")
-    records, name_T, id_T = [], np.array(self.ontology.names)[self.rows], np.array(self.ontology.ids)[self.rows]
-    mine = {space: np.flatnonzero(self.spaces == space) for space in self.mixture.thresholds}
-    scored = (row for part in self.known_blocks(table) for row in zip(*part)) if len(table) else ()
-    for id, (score_T, sure_T) in zip(table.protein_id, scored):
-        for space, threshold in self.mixture.thresholds.items():
-            best = mine[space][top_places(score_T[mine[space]], top)]
-            columns = dict(protein_id=id, namespace=space, rank=np.arange(1, len(best) + 1), go_id=id_T[best], name=name_T[best])
-            sure = dict(score=score_T[best], probability=sure_T[best], called=score_T[best] >= threshold)
-            records.append(pd.DataFrame(columns | sure))
-    out = pd.concat(records, ignore_index=True) if records else pd.DataFrame()
+    parts, name_T, id_T = [pd.DataFrame()], np.array(self.ontology.names, object)[self.rows], np.array(self.ontology.ids, object)[self.rows]
+    mine, ids = {space: np.flatnonzero(self.spaces == space) for space in self.mixture.thresholds}, iter(table.protein_id)
+    for score_BT, sure_BT in self.known_blocks(table) if len(table) else ():
+        records = []
+        for score_T, sure_T, id in zip(score_BT, sure_BT, ids):
+            for space, threshold in self.mixture.thresholds.items():
+                best = mine[space][top_places(score_T[mine[space]], top)]
+                columns = dict(protein_id=id, namespace=space, rank=np.arange(1, len(best) + 1), go_id=id_T[best], name=name_T[best])
+                sure = dict(score=score_T[best], probability=sure_T[best], called=score_T[best] >= threshold)
+                records.append(pd.DataFrame(columns | sure))
+        parts.append(pd.concat(records)) # thousands of small tables would take more memory than they hold
+    out = pd.concat(parts[1:] or parts, ignore_index=True)
     out.attrs["rejected"] = rejected
     return out
