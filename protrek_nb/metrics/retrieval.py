@@ -37,7 +37,7 @@ def tie_groups(
     relevant_scores_R: np.ndarray,  # (R,) scores of the relevant ones
 ) -> tuple:  # o, t, r, b: (G,) integer arrays, best group first
     "Locate the tied groups that hold a relevant target, by one sort and binary search."
-    sorted_M = np.sort(-score_M)
+    sorted_M = np.sort(-score_M[score_M >= relevant_scores_R.min()])  # what stands behind the last relevant one is not sorted
     value_G, r_G = np.unique(-relevant_scores_R, return_counts=True)
     o_G = np.searchsorted(sorted_M, value_G, "left")
     t_G = np.searchsorted(sorted_M, value_G, "right") - o_G
@@ -86,7 +86,8 @@ def cosines(
     target_MD,  # (M, D) unit vectors
 ) -> np.ndarray:  # (B, M) rounded, so that equal strings tie
     "Score a block of queries."
-    return np.round(np.asarray(query_BD, np.float64) @ np.asarray(target_MD, np.float64).T, 6).astype(np.float32)
+    score_BM = np.asarray(query_BD, np.float64) @ np.asarray(target_MD, np.float64).T
+    return np.round(score_BM, 6, out=score_BM).astype(np.float32)
 
 # %% ../../nbs/metrics/retrieval.ipynb #c032c
 Second = namedtuple("Second", "query_ND target_MD group_M")
