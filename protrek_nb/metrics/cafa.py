@@ -28,11 +28,9 @@ def check_terms(
     if thin := sparse.issparse(y_score):
         true_NT, score_NT = (sparse.csr_array(x, copy=True) for x in (y_true, y_score))
         for x in (true_NT, score_NT): x.sum_duplicates(); x.eliminate_zeros()
-        true_X, score_X = true_NT.data, score_NT.data
-    else:
-        true_X = true_NT = np.asarray(y_true.toarray() if sparse.issparse(y_true) else y_true)
-        score_X = score_NT = np.asarray(y_score)
-        if score_NT.dtype.kind != "f": score_X = score_NT = score_NT.astype(float)
+    else: true_NT, score_NT = np.asarray(y_true.toarray() if sparse.issparse(y_true) else y_true), np.asarray(y_score)
+    if score_NT.dtype.kind != "f": score_NT = score_NT.astype(float)
+    true_X, score_X = (x.data if thin else x for x in (true_NT, score_NT))
     if true_NT.shape != score_NT.shape or true_NT.ndim != 2:
         raise ValueError(f"truth is {true_NT.shape} and scores are {score_NT.shape}: both must be (proteins, terms)")
     if not np.isin(true_X, (0, 1)).all(): raise ValueError("truth must be 0 or 1 (or bool): is it in the place of the scores?")
