@@ -36,7 +36,7 @@ def check_terms(
     if not np.isin(true_X, (0, 1)).all(): raise ValueError("truth must be 0 or 1 (or bool): is it in the place of the scores?")
     fine_X = np.isfinite(score_X) & (score_X > 0) if thin else np.isfinite(score_X)
     if not fine_X.all():
-        at, rule = np.argmin(fine_X), "finite and, as a cell that is not stored scores 0, above 0: shift them or give an array" if thin else "finite"
+        at, rule = np.argmin(fine_X), "finite" + " and above 0, as what is not stored scores 0: shift all or give an array" * thin
         row, column = (axis[at] for axis in score_NT.tocoo().coords) if thin else np.unravel_index(at, score_NT.shape)
         raise ValueError(f"the score of protein {row} for term {column} is {score_X.flat[at]}: every score must be {rule}")
     if not true_X.any(): raise ValueError("no protein has a true term: there is nothing to score")
@@ -119,7 +119,8 @@ def prepare_fmax(
     precision_E, step_E, called_E = so_far(hit_E) / so_far(size_E), np.empty(len(own_E)), np.zeros(len(own_E))
     step_E[own_E] = np.diff(precision_E, prepend=0)
     step_E[own_E[first_N]], called_E[own_E[first_N]] = precision_E[first_N], 1
-    precisions, called, recalls = (running_total(value_E, protein_E, last_S) for value_E in (step_E, called_E, hit_E / np.maximum(total_N, 1)[protein_E]))
+    share_E = hit_E / np.maximum(total_N, 1)[protein_E]
+    precisions, called, recalls = (running_total(value_E, protein_E, last_S) for value_E in (step_E, called_E, share_E))
 
     def curve(weight_N):
         weight_N = weight_N * (total_N > 0)
@@ -181,7 +182,7 @@ def prepare_columns(
     own_E, first_T = pick_out(column_E, terms)
     score_E, column_E, protein_E = cells.score_E[own_E], column_E[own_E], cells.protein_E[own_E]
     new_E = np.append(True, (score_E[1:] != score_E[:-1]) | (column_E[1:] != column_E[:-1]))[:len(own_E)]
-    start_G, at_H = np.append(np.flatnonzero(new_E), len(own_E)), np.flatnonzero(cells.hit_E[own_E])  # groups of tied cells, each within one column
+    start_G, at_H = np.append(np.flatnonzero(new_E), len(own_E)), np.flatnonzero(cells.hit_E[own_E])  # groups of tied cells
     group_H = new_E.cumsum()[at_H] - 1
     hits = tuple(map(np.append, (start_G[group_H], start_G[group_H + 1], column_E[at_H], protein_E[at_H]),
                      (first_T[lost_R + 1], first_T[lost_R + 1], lost_R, cells.lost_protein_R)))

@@ -37,7 +37,7 @@ def tie_groups(
     relevant_scores_R: np.ndarray,  # (R,) scores of the relevant ones
 ) -> tuple:  # o, t, r, b: (G,) integer arrays, best group first
     "Locate the tied groups that hold a relevant target, by one sort and binary search."
-    sorted_M = np.sort(-score_M[score_M >= relevant_scores_R.min()])  # what stands behind the last relevant one is not sorted
+    sorted_M = np.sort(-score_M)
     value_G, r_G = np.unique(-relevant_scores_R, return_counts=True)
     o_G = np.searchsorted(sorted_M, value_G, "left")
     t_G = np.searchsorted(sorted_M, value_G, "right") - o_G
