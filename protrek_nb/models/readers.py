@@ -117,6 +117,7 @@ def recall_states(
         for batch in plan_batches([len(i) for i in ids], *batch_limits(model.device)):
             ids_BL, mask_BL = pad_rows([ids[k] for k in batch], model.tokens[kind].pad, model.device)
             out = tower.encoder(input_ids=ids_BL, attention_mask=mask_BL)
-            for k, pooled_I, states_LD in zip(batch, POOLINGS[tower.pooling](out, mask_BL).float().cpu(), out.last_hidden_state.float().cpu()):
+            pooled_BI = POOLINGS[tower.pooling](out, mask_BL)
+            for k, pooled_I, states_LD in zip(batch, pooled_BI.float().cpu(), out.last_hidden_state.float().cpu()):
                 pooled[k], tokens[k] = pooled_I, (ids[k], states_LD[:len(ids[k])].clone())
     model.recalled[kind] = Recalled({s: k for k, s in enumerate(strings)}, torch.stack(pooled), tuple(tokens))

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['shuffled', 'deal_rows', 'TwinPlan', 'with_structures', 'replay_rows', 'restore_order', 'embed', 'found_alone',
-           'TwinTrainer']
+           'TwinTrainer', 'fix_towers']
 
 # %% ../../nbs/training/twins.ipynb #t004
 import math
@@ -17,6 +17,8 @@ from torch.nn import functional as F
 from ..curriculum import mix_counts
 from ..dataset import collate, swap_sides
 from ..losses import gather_rows
+from ..models.adapt import freeze
+from ..models.joined import fix_encoders, recall_fixed
 from ..runs import process_rank
 from .recipes import Recipe, twin_losses, twin_share
 from .trainer import BatchPlan, PlannedTrainer
@@ -160,3 +162,15 @@ class TwinTrainer(PlannedTrainer):
         if self.recipe.distill:
             with torch.no_grad(): teacher, _ = embed(self.teacher, batch, self.recipe.structure)
         return twin_losses(self.recipe, batch, embeddings, temperature, teacher)
+
+# %% ../../nbs/training/twins.ipynb #f002
+def fix_towers(
+    recipe:Recipe, # says which towers learn
+    model,         # ProTrek, changed in place
+    table,         # proteins with `sequence` and `text`
+    say=print,     # see `recall_fixed`
+):
+    "Fix what a recipe does not train, and compute once what its encoders give."
+    freeze(model, [tower for tower in model.towers if tower not in recipe.towers])
+    if recipe.fixed: fix_encoders(model, model.recalled)
+    recall_fixed(model, table, recipe.readers > 0, say)
