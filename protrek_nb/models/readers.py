@@ -27,7 +27,7 @@ class Reader(nn.Module):
         hidden:int=128, # width inside
     ):
         super().__init__()
-        self.letter, self.near = nn.Embedding(tokens, 32), nn.Conv1d(states + 32, hidden, reach, padding=reach // 2)
+        self.letter, self.near = nn.Embedding(tokens, 32), nn.Conv2d(states + 32, hidden, (1, reach), padding=(0, reach // 2))
         self.key, self.value = nn.Linear(hidden, queries), nn.Linear(hidden, hidden)
         self.out = nn.Parameter(torch.randn(queries, hidden, found) * hidden ** -0.5)
         self.drop, self.width = nn.Dropout(0.1), queries * found  # the rate is the recipe's
@@ -40,7 +40,8 @@ class Reader(nn.Module):
         "Say where each query looks."
         mask_BL = torch.ones_like(ids_BL) if mask_BL is None else mask_BL
         seen_BLI = torch.cat([states_BLD.float(), self.letter(ids_BL)], -1) * mask_BL[..., None]
-        x_BLH = self.drop(F.gelu(self.near(self.drop(seen_BLI).transpose(1, 2)).transpose(1, 2)))
+        seen_BI1L = self.drop(seen_BLI).transpose(1, 2)[:, :, None] # in two dimensions, as the layout of one token after another is fast there
+        x_BLH = self.drop(F.gelu(self.near(seen_BI1L)[:, :, 0].transpose(1, 2)))
         return self.key(x_BLH).masked_fill(mask_BL[..., None] == 0, -torch.inf).softmax(1), x_BLH
 
     def forward(self, ids_BL, states_BLD, mask_BL=None): # unit vectors (B, queries * found); arguments as for `weights`
