@@ -116,7 +116,7 @@ def write(rows):
         lines.append(f"| {PARTS[part]} | {' | '.join(cells)} | {slope(own):.2f} |")
     told = " ".join(f"{PARTS[r.part]}: {r.cpu_s:.2f} s and {r.peak_gib:.2f} GiB, {r.times_sparse:g} times the time and {r.memory_times_sparse:g} times the memory." for r in arrays.itertuples())
     where = f"{platform.machine()}, one thread of {os.cpu_count()} cores that others used too (load {os.getloadavg()[0]:.1f} at the end), Python {platform.python_version()}, NumPy {np.__version__}"
-    same = f"With arrays at {arrays.proteins.min():,} proteins, values equal within {arrays.largest_difference.max():.1e}: {told}" if len(arrays) else ""
+    same = f"With arrays at {arrays.proteins.min():,} proteins, values that differ by at most {arrays.largest_difference.max():.2g}: {told}" if len(arrays) else ""
     (RESULTS/"evaluation.md").write_text(f"# How evaluation grows\n\nProcessor seconds and peak memory of the process, {TERMS:,} terms, about {others.true_terms.sum() / others.proteins[others.true_terms > 0].sum():.0f} true terms and "
         f"{others.scores.sum() / others.proteins[others.scores > 0].sum():.0f} scores a protein. {where}.\n\n" + "\n".join(lines) + f"\n\n{same}\n", encoding="utf-8")
 

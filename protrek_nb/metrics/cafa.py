@@ -51,8 +51,7 @@ def sort_cells(
     y_score,  # (N, T) scores
 ) -> Cells:  # all cells, or the stored ones
     "Check truth and scores and sort the cells."
-    true_NT, score_NT = check_terms(y_true, y_score)
-    terms = score_NT.shape[1]
+    true_NT, score_NT = check_terms(y_true, y_score); terms = score_NT.shape[1]
     if sparse.issparse(score_NT):
         cell_E, true_H = (row.astype(np.int64) * terms + column for row, column in (x.tocoo().coords for x in (score_NT, true_NT)))
         place_H = np.searchsorted(cell_E, true_H)
@@ -61,6 +60,8 @@ def sort_cells(
         hit_E[place_H[stored_H]] = True
     else: cell_E, score_E, hit_E, lost_R = np.arange(score_NT.size), score_NT.ravel(), true_NT.ravel(), np.zeros(0, np.int64)
     order_E = np.argsort(-score_E)
+    tie_E = np.append(0, np.diff(score_E[order_E]) != 0)[:len(order_E)].cumsum()
+    order_E = np.sort(tie_E * len(order_E) + order_E) % len(order_E)  # as a stable sort, in less time
     return Cells(*divmod(cell_E[order_E], terms), score_E[order_E], hit_E[order_E], *divmod(lost_R, terms), score_NT.shape)
 
 def pick_out(
