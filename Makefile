@@ -43,7 +43,7 @@ notebooks: env  ## every notebook from top to bottom
 	$(BIN)/python tests/pages.py $(SHARED)
 
 suite: env  ## lint, papermill, checkpoints, resume, parity, bad input
-	$(BIN)/python -m pytest -q tests
+	$(BIN)/python -m pytest -q --durations=15 tests
 	$(if $(SHARED),$(BIN)/python tests/pages.py $(SHARED))
 
 chaos: env  ## kill every kind of long job so many times, at random and inside saves; compare what is left, bit by bit (hours)

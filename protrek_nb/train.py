@@ -34,7 +34,7 @@ from .training.alleles import allele_table, allele_twins, blind_scores, rival_sc
 from .training.proteins import many_twins, parse_columns, read_inputs
 from .training.recipes import get_recipe
 from .data.sources import read_lactamases, read_toy
-from .models.joined import fix_encoders, join_encoders, recall_tower
+from .models.joined import fix_encoders, join_encoders, recall_fixed, recall_tower
 from .splits.components import inherit_split, need_columns, split_proteins
 from .data.rows import Rejected
 from .training.twins import TwinPlan, TwinTrainer, fix_towers, replay_rows
@@ -188,7 +188,8 @@ def train_model(
 ) -> ProTrek:         # the model that the recipe keeps
     "Train, with checkpoints, and return the best (or last) model."
     recipe, train = run.chosen, prepared.part("train")
-    teacher = load_base(run, prepared.table).to(model.device) if recipe.distill else None
+    teacher = load_base(run, prepared.table).to(model.device).requires_grad_(False) if recipe.distill else None
+    if teacher: recall_fixed(teacher, prepared.table, say=say)
     if recipe.readers: model.add_readers(recipe.readers)
     fix_towers(recipe, model, prepared.table, say)
     if run.alleles: model.temperature.requires_grad_(False) # a single large rate for the new part would take it below zero

@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
@@ -29,14 +30,16 @@ def main(folder):
     os.chdir(NBS)
     pages = [str(path.resolve().relative_to(NBS)) for path in sorted(nbglob(None, as_path=True))]
     skip = get_config().tst_flags.split()
-    failed, n = [], 0
+    failed, took = [], {}
     for page in pages:
         if not taken(folder, page): continue
-        n += 1
+        start = time.monotonic()
         gc.collect()
         gc.freeze()  # what the pages before have left is not looked at again: each trainer asks for a full collection
         if not test_nb(NBS / page, skip_flags=skip, basepath=NBS.parent)[0]: failed.append(page)
-    print(f"{n} of {len(pages)} pages were run here")
+        took[page] = time.monotonic() - start
+    print(f"{len(took)} of {len(pages)} pages were run here; the slowest:")
+    for page in sorted(took, key=took.get)[:-11:-1]: print(f"{took[page]:6.1f} s  {page}")
     sys.exit(f"pages that failed: {', '.join(failed)}" if failed else 0)
 
 

@@ -94,6 +94,14 @@ def _verified(sequences, rule, rows_i, rows_j, start, length, workers):
     for here in in_threads(check, range(0, len(fits), cuts), workers): good[here] = True
     return good
 
+def _merged(label, i, j):
+    "Give all that is linked one label, the smallest; only labels of links are looked at."
+    linked, at = np.unique(label[np.r_[i, j]], return_inverse=True)
+    part = _connected(len(linked), at[:len(i)], at[len(i):])
+    to = np.arange(len(label))
+    to[linked] = linked[np.unique(part, return_index=True)[1]][part]
+    return to[label]
+
 def disk_groups(
     sequences: DiskSequences,  # distinct ones
     rule: Criterion = Criterion(),  # what counts as similar
@@ -119,5 +127,5 @@ def disk_groups(
             i, j = order[key[at:at + piece] // n], order[key[at:at + piece] % n]
             i, j = (x[label[i] != label[j]] for x in (i, j))
             good = _verified(sequences, rule, i, j, start, length, workers)
-            if good.any(): label = _connected(n, label[i[good]], label[j[good]])[label]
+            if good.any(): label = _merged(label, i[good], j[good])
     return pd.factorize(label)[0]
