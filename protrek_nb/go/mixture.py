@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.isotonic import IsotonicRegression
 
-from ..metrics.cafa import mean_defined, moved_interval, prepare_columns
+from ..metrics.cafa import mean_defined, moved_interval, prepare_columns, sort_cells
 from ..metrics.intervals import cluster_codes, resample_counts
 
 # %% ../../nbs/go/mixture.ipynb #k006
@@ -70,7 +70,7 @@ def _best_shares(true_NT, model_NT, near_NT, frequency_T, near_shares, often_sha
     def f(score_NT): return prepare_grid(true_NT, score_NT)(ones).max()
     def both(share):
         score_NT = (1 - share) * model_NT + share * near_NT
-        return f(score_NT) + mean_defined(prepare_columns(true_NT[:, carried_T], score_NT[:, carried_T])(ones)[0])
+        return f(score_NT) + mean_defined(prepare_columns(sort_cells(true_NT[:, carried_T], score_NT[:, carried_T]))(ones)[0])
     near = max(near_shares, key=both) if len(near_shares) > 1 else near_shares[0]
     mixed_NT = (1 - near) * model_NT + near * near_NT
     return near, max(often_shares, key=lambda often: f((1 - often) * mixed_NT + often * frequency_T))
@@ -128,7 +128,7 @@ def compare_models(
             names, found = ("fmax" + suffix, "macro_aupr" + suffix), {}
             for model, score_NT in scores.items():
                 part, carried = score_NT[kept][:, mine], truth.any(0)
-                f, areas = prepare_grid(truth, part), prepare_columns(truth[:, carried], part[:, carried])
+                f, areas = prepare_grid(truth, part), prepare_columns(sort_cells(truth[:, carried], part[:, carried]))
                 found[model] = np.array([(f(w).max(), mean_defined(areas(w)[0])) for w in draws])
             differences = {f"{a}, gain over {b}": found[a] - found[b] for a, b in pairs}
             for model, value_S2 in (found | differences).items():

@@ -86,7 +86,8 @@ def cosines(
     target_MD,  # (M, D) unit vectors
 ) -> np.ndarray:  # (B, M) rounded, so that equal strings tie
     "Score a block of queries."
-    return np.round(np.asarray(query_BD, np.float64) @ np.asarray(target_MD, np.float64).T, 6).astype(np.float32)
+    score_BM = np.asarray(query_BD, np.float64) @ np.asarray(target_MD, np.float64).T
+    return np.round(score_BM, 6, out=score_BM).astype(np.float32)
 
 # %% ../../nbs/metrics/retrieval.ipynb #c032c
 Second = namedtuple("Second", "query_ND target_MD group_M")

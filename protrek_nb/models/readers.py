@@ -40,7 +40,7 @@ class Reader(nn.Module):
         "Say where each query looks."
         mask_BL = torch.ones_like(ids_BL) if mask_BL is None else mask_BL
         seen_BLI = torch.cat([states_BLD.float(), self.letter(ids_BL)], -1) * mask_BL[..., None]
-        seen_BI1L = self.drop(seen_BLI).transpose(1, 2)[:, :, None] # in two dimensions, as the layout of one token after another is fast there
+        seen_BI1L = self.drop(seen_BLI).transpose(1, 2)[:, :, None] # two dimensions: their kernels are fast in this layout
         x_BLH = self.drop(F.gelu(self.near(seen_BI1L)[:, :, 0].transpose(1, 2)))
         return self.key(x_BLH).masked_fill(mask_BL[..., None] == 0, -torch.inf).softmax(1), x_BLH
 
