@@ -1,6 +1,7 @@
 """What each way to learn twins gains, and what it costs: recipes side by side on the toy world, with the curve between base and tuned model for each.
 
     python benchmarks/recipes.py --seeds 1 2 3 4 5 --epochs 10
+    python benchmarks/recipes.py --variants "readers, distilled" --epochs 20
 
 A seed decides the split, the batches and the weights of new parts; every recipe meets the same splits. Writes benchmarks/results/recipes.csv, a row for each recipe, seed, split and point of a curve:
 the share of twins that are told apart, each general measure, and `worst`, what the general measure that falls most has lost against the base.
@@ -38,9 +39,10 @@ VARIANTS = {
     "replay, text tower": replace(BALANCED, towers=("text",)),
     "replay, heads": replace(BALANCED, fixed=("sequence", "text")),
     "readers": READERS,
+    "readers, distilled": RECIPES["one_vector"],
 }
 for name, recipe in VARIANTS.items(): RECIPES[f"study: {name}"] = recipe
-ALPHAS, SHARES = (0.25, 0.5, 0.75), (0.0003, 0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5)
+ALPHAS, SHARES = (0.25, 0.5, 0.75), (0.0003, 0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9)
 
 
 def part_numbers(scored, pairs, part, structure, base=None):

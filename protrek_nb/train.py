@@ -190,7 +190,7 @@ def train_model(
     recipe, train = run.chosen, prepared.part("train")
     teacher = load_base(run, prepared.table).to(model.device).requires_grad_(False) if recipe.distill else None
     if teacher: recall_fixed(teacher, prepared.table, say=say)
-    if recipe.readers: model.add_readers(recipe.readers)
+    if recipe.readers: model.add_readers(recipe.readers, share=recipe.reader_share)
     fix_towers(recipe, model, prepared.table, say)
     if run.alleles: model.temperature.requires_grad_(False) # a single large rate for the new part would take it below zero
     validate, texts = twin_validation(prepared.part("valid")), train.table.text.tolist()

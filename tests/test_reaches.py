@@ -251,11 +251,12 @@ def test_ridge(tiny_run, tiny_data, base, tmp_path, monkeypatch):
     monkeypatch.undo()
 
 
-@follows("readers")
+@follows("readers", "reader_share")
 def test_readers(tiny_run, tiny_data, base, tmp_path, monkeypatch):
-    "Readers with so many queries are trained, on both sides; the towers beside them stay as they are, bit for bit."
+    "Readers with so many queries are trained, on both sides, and have their share of a vector; the towers beside them stay as they are, bit for bit."
     before = dict(base().state_dict())
-    after, _ = trained(replace(tiny_run, epochs=1), tiny_data, base(), tmp_path, monkeypatch, readers=3, towers=())
+    after, _ = trained(replace(tiny_run, epochs=1), tiny_data, base(), tmp_path, monkeypatch, readers=3, reader_share=0.4, towers=())
+    assert abs(float(after.get_protein_repr(tiny_data.table.sequence[:1].tolist())[0, after.config.repr_dim:].square().sum()) - 0.4) < 1e-5
     after = dict(after.state_dict())
     new = {name: after.pop(name) for name in list(after) if name.startswith("readers.")}
     assert new["readers.text.out"].shape[0] == new["readers.sequence.out"].shape[0] == 3

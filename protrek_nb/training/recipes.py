@@ -72,6 +72,7 @@ class Recipe(Optimisation):
     lora_rank: int = 0            # 0 trains the weights themselves, more trains LoRA adapters of that rank, where encoders are not fixed
     ridge: float = 0.0            # length of the vectors of texts that a ridge regression on residues comes near, before any step; 0: none
     readers: int = 0              # queries of new readers beside the towers of sequence and text; 0: no readers
+    reader_share: float = 0.1     # of a vector's squared length that is the readers'
 
     @property
     def solved(self): return self.ridge > 0 and not any(getattr(self, t) > 0 for t in TERMS) # no step is left to train
@@ -88,6 +89,7 @@ class Recipe(Optimisation):
         for name in set(self.fixed) - {"sequence", "text"}: yield f"fixed = {name!r}: only the encoders of sequence and text can be fixed"
         for name in (*TERMS, "margin", "lora_rank", "ridge", "readers"):
             if getattr(self, name) < 0: yield f"{name} = {getattr(self, name)} must not be negative"
+        if not 0 < self.reader_share < 1: yield f"reader_share = {self.reader_share} must be between 0 and 1"
         for name in ("twin_share_start", "twin_share_end"):
             if not 0 <= getattr(self, name) <= 1: yield f"{name} = {getattr(self, name)} must be between 0 and 1"
 
@@ -111,6 +113,7 @@ RECIPES["level"] = Recipe(ridge=3.0, fixed=("sequence", "text"), towers=(), keep
 RECIPES["balanced_large"] = replace(RECIPES["balanced"], learning_rate=2e-5)
 RECIPES["readers"] = Recipe(twin=1.0, towers=(), readers=16, beta2=0.98, dropout=0.1, learning_rate=2e-3, weight_decay=0.01,
                             lr_schedule="cosine", warmup=0.1, clip=1.0, keep="last")
+RECIPES["one_vector"] = replace(RECIPES["readers"], distill=1.0, twin_share_start=0.75, twin_share_end=0.75, reader_share=0.7)
 
 def get_recipe(
     name:str,    # one of `RECIPES`

@@ -99,6 +99,7 @@ class FollowPlan(TrainerCallback):
         self.plan.epoch = state.global_step // self.plan.steps_per_epoch
         self.trainer.bar.set_description(f"epoch {self.plan.epoch + 1}/{self.plan.epochs}", refresh=False)
     def on_step_end(self, args, state, control, **kwargs):
+        self.trainer.after_step()
         self.trainer.bar.update()
         every = self.plan.recipe.save_steps
         if every and state.global_step % every == 0 and state.global_step % self.plan.steps_per_epoch: control.should_save = True
@@ -161,6 +162,9 @@ def losses(self,
 ) -> dict: # name -> scalar tensor; `loss` is what is minimised
     "Compute the terms of the loss of a batch."
     raise NotImplementedError(f"{type(self).__name__} does not say what its loss takes")
+
+@patch_to(PlannedTrainer)
+def after_step(self): "Do what a system does after each step of the optimiser."
 
 @patch_to(PlannedTrainer)
 def names_of(self, batch): "List what a batch holds, for the message of an error."; return batch.names
