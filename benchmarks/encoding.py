@@ -139,7 +139,7 @@ def write(name, title, table, note):
     import torch
     RESULTS.mkdir(exist_ok=True)
     table.to_csv(RESULTS/f"{name}.csv", index=False)
-    lines = ["| " + " | ".join(table.columns) + " |", "|" + "---|" * len(table.columns), *("| " + " | ".join(map(str, r)) + " |" for r in table.values)]
+    lines = ["| " + " | ".join(table.columns) + " |", "|" + "---|" * len(table.columns), *("| " + " | ".join(map(str, r)) + " |" for r in table.astype(object).values)]
     where = f"{platform.machine()}, {torch.get_num_threads()} thread(s), torch {torch.__version__}"
     (RESULTS/f"{name}.md").write_text(f"# {title}\n\n{note} Measured on {where}.\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
     print(table.to_string(index=False))
