@@ -6,12 +6,12 @@ Each round draws other proteins, as long as those of Swiss-Prot, and encodes the
 in the order of the table; with the library. All three use fused attention, the default of transformers. Weights are random; that the vectors are equal is checked. Processor time, so that other work counts less.
 A round takes about four minutes on one core. Writes benchmarks/results/embedding.csv and embedding.md.
 """
-import argparse, os, warnings
+import argparse
 
 import numpy as np
 import pandas as pd
 
-from encoding import both_models, measure, plain_encode, simulate, write
+from encoding import begin, measure, plain_encode, simulate, write
 
 BATCH = 64
 
@@ -22,12 +22,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    warnings.filterwarnings("ignore")
     import torch
     from protrek_nb.metrics.intervals import seed_interval, with_interval
-    torch.set_num_threads(args.threads)
-    parts, model, tokenizers = both_models(simulate(300, np.random.default_rng(9)).text.tolist())
+    parts, model, tokenizers = begin(args.threads)
     for number in "12": getattr(parts, number).model.set_attn_implementation("sdpa")
 
     def plain(size):
@@ -38,11 +35,11 @@ def main():
     ways = {"one row at a time": plain(1), f"padded batches of {BATCH}": plain(BATCH), "library": model.get_protein_repr}
     for encode in ways.values(): encode(["MKV" * 50])
     seconds, apart, tokens = {name: [] for name in ways}, 0.0, 0
-    for round in range(args.rounds):
-        strings, found = simulate(args.proteins, np.random.default_rng(round)).sequence.tolist(), {}
+    for turn in range(args.rounds):
+        strings, found = simulate(args.proteins, np.random.default_rng(turn)).sequence.tolist(), {}
         tokens += sum(map(len, strings)) + 2 * len(strings)
         for k in range(len(ways)):
-            name = list(ways)[(round + k) % len(ways)]
+            name = list(ways)[(turn + k) % len(ways)]
             found[name], _, took = measure(lambda: ways[name](strings))
             seconds[name].append(took)
         apart = max(apart, *(float((found[name] - found["library"]).abs().max()) for name in ways))

@@ -77,8 +77,9 @@ def plain_parts(configs):
     return root.eval()
 
 
-def both_models(texts):
-    "Build the plain parts, the library's model with the same weights, and plain tokenizers."
+def both_models(texts=None):
+    "Build the plain parts, the library's model with the same weights, and plain tokenizers with a vocabulary from texts, or from simulated ones."
+    texts = simulate(300, np.random.default_rng(9)).text.tolist() if texts is None else texts
     from protrek_nb.models.published import published_name
     from protrek_nb.model import ProTrek, ProTrekConfig
     from protrek_nb.models.tokens import AA_VOCAB, bert_tokenizer, esm_tokenizer, wordpiece_vocab
@@ -90,6 +91,15 @@ def both_models(texts):
     state = parts.state_dict()
     model.load_state_dict({name: state[published_name(name)] for name in model.state_dict()})
     return parts, model, tokenizers
+
+
+def begin(threads):
+    "Compute quietly on so many threads; give `both_models()`."
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.filterwarnings("ignore")
+    import torch
+    torch.set_num_threads(threads)
+    return both_models()
 
 
 def plain_encode(parts, tokenizers, kind, strings):
@@ -151,11 +161,7 @@ def main():
     parser.add_argument("--sample", type=int, default=120, help="triplets that are also scored one row at a time; their time is scaled to all")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    warnings.filterwarnings("ignore")
-    import torch
-    torch.set_num_threads(args.threads)
-    parts, model, tokenizers = both_models(simulate(300, np.random.default_rng(9)).text.tolist())
+    parts, model, tokenizers = begin(args.threads)
     table = pd.DataFrame([compare(kind, args.rows, args.sample, parts, model, tokenizers) for kind in ("as in the reference", "both directions", "no repeats")])
     write("encoding", "Scoring triplets: one row at a time against this library", table,
           "Published 35M shapes, random weights. `ratio` is wall time, `ratio_cpu` processor time in user mode, which other work on the machine disturbs less; one row at a time was timed on the sampled triplets.")

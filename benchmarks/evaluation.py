@@ -8,7 +8,7 @@ protein, vectors of 128 numbers in families of four, without an interval; `ratio
 process holds, Python, libraries and data included, `before_gib` what it held before the clock started. At the smallest size the three parts on terms are measured with arrays of 32 bits, too, and must give the same values.
 Rows are written as soon as they are measured, to benchmarks/results/evaluation.csv, where they replace earlier ones; evaluation.md has the slopes of log time on log proteins.
 """
-import argparse, json, os, platform, resource, subprocess, sys, time
+import argparse, json, os, platform, subprocess, sys, time
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -18,12 +18,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-RESULTS = Path(__file__).resolve().parent/"results"
+from mining_scale import RESULTS, peak, slope
+
 TERMS, REPLICATES, BLOCK = 10_000, 20, 2_000
 PARTS = {"fmax": "Fmax", "five": "five scores", "bootstrap": f"five scores, {REPLICATES} replicates", "retrieval": "retrieval, all against all", "ratio": "interval of a mean"}
-
-
-def peak(): "Peak memory of this process, GiB."; return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def terms_of(n, rng):
@@ -97,9 +95,6 @@ def against_array(part, n, sparse_row, values):
     return row | dict(times_sparse=round(row["cpu_s"] / sparse_row["cpu_s"], 1), memory_times_sparse=round(row["peak_gib"] / sparse_row["peak_gib"], 1), largest_difference=difference)
 
 
-def slope(table): "Fit log processor time on log proteins."; return float(np.polyfit(np.log(table.proteins), np.log(table.cpu_s), 1)[0]) if len(table) > 1 else float("nan")
-
-
 def write(rows):
     "Put rows into the table, in the place of earlier ones of the same, and write it and its page."
     print(*rows, sep="\n", flush=True)
@@ -113,7 +108,7 @@ def write(rows):
     for part, own in others.groupby("part", sort=False):
         at = own.set_index("proteins")
         cells = [f"{at.cpu_s[n]:,.2f} | {at.peak_gib[n]:.2f}" if n in at.index else " | " for n in sizes]
-        lines.append(f"| {PARTS[part]} | {' | '.join(cells)} | {slope(own):.2f} |")
+        lines.append(f"| {PARTS[part]} | {' | '.join(cells)} | {slope(own, 'cpu_s'):.2f} |")
     told = " ".join(f"{PARTS[r.part]}: {r.cpu_s:.2f} s and {r.peak_gib:.2f} GiB, {r.times_sparse:g} times the time and {r.memory_times_sparse:g} times the memory." for r in arrays.itertuples())
     where = f"{platform.machine()}, one thread of {os.cpu_count()} cores that others used too (load {os.getloadavg()[0]:.1f} at the end), Python {platform.python_version()}, NumPy {np.__version__}"
     same = f"With arrays at {arrays.proteins.min():,} proteins, values that differ by at most {arrays.largest_difference.max():.2g}: {told}" if len(arrays) else ""

@@ -24,7 +24,7 @@ import pandas as pd
 
 from encoding import RESULTS, write
 from mining import AMINO
-from mining_scale import MEAN, MEDIAN, draw, peak
+from mining_scale import MEAN, MEDIAN, draw, peak, slope
 
 TERMS, TRAINING, SUMMARY, FIRST, FEW = 42_000, 5_000, 5_700, 1_900, 10
 WIDTH = dict(residues=21, wide=320, summaries=SUMMARY)
@@ -207,10 +207,8 @@ def run_turns(rounds, folder, n=200):
 
 def interval(early, ours):
     "Geometric mean of ratios, with the 95 % t interval of their logarithms."
-    from scipy.stats import t
-    logs = np.log(np.array(early) / np.array(ours))
-    half = t.ppf(.975, len(logs) - 1) * logs.std(ddof=1) / np.sqrt(len(logs)) if len(logs) > 1 else np.nan
-    return dict(zip(("ratio", "low", "high"), np.exp([logs.mean(), logs.mean() - half, logs.mean() + half]).round(1)))
+    from protrek_nb.metrics.intervals import seed_interval
+    return dict(zip(("ratio", "low", "high"), np.exp(seed_interval(np.log(np.divide(early, ours)))).round(1)))
 
 
 def compare(turns, n=200):
@@ -233,7 +231,7 @@ def slopes(table):
     "Say how processor time grows from 200 proteins on."
     said = []
     for way, rows in table[table.proteins >= 200].groupby("way", sort=False):
-        if len(rows) > 1: said.append(f"{way} {np.polyfit(np.log(rows.proteins), np.log(rows.predict_cpu_s), 1)[0]:.2f}")
+        if len(rows) > 1: said.append(f"{way} {slope(rows, 'predict_cpu_s'):.2f}")
     return f"Slope of log processor time on log proteins, from 200 on: {', '.join(said)}. " if said else ""
 
 

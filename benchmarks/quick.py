@@ -43,7 +43,7 @@ def repeated(work, n):
 def encoding(rows=4):
     "Triplets of the published 35M shapes against one row at a time."
     import torch
-    parts, model, tokenizers = both_models(simulate(300, np.random.default_rng(9)).text.tolist())
+    parts, model, tokenizers = both_models()
     seqs, negatives, texts = triplets(rows, "no repeats")
     def theirs():
         with torch.no_grad(): [plain_encode(parts, tokenizers, kind, [s]) for kind, strings in (("sequence", seqs + negatives), ("text", texts)) for s in strings]

@@ -10,12 +10,12 @@ of 1,500 residues, do not fit the memory of an ordinary machine, so both accumul
 kinder to the padded forwards. `--rows 24` takes about a quarter of an hour on one core and 10 GB, `--rows 6` four minutes. Writes
 benchmarks/results/step.csv and step.md.
 """
-import argparse, itertools, os, warnings
+import argparse, itertools
 
 import numpy as np
 import pandas as pd
 
-from encoding import both_models, measure, plain_encode, simulate, triplets, write
+from encoding import begin, measure, plain_encode, simulate, triplets, write
 
 
 def main():
@@ -24,15 +24,11 @@ def main():
     parser.add_argument("--micro", type=int, default=6, help="triplets that are encoded at a time, by both")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    warnings.filterwarnings("ignore")
-    import torch
     from protrek_nb.models.published import published_name
     from protrek_nb.losses import triplet_margin
     from protrek_nb.model import freeze
     from protrek_nb.models.readers import recall_states
-    torch.set_num_threads(args.threads)
-    parts, model, tokenizers = both_models(simulate(300, np.random.default_rng(9)).text.tolist())
+    parts, model, tokenizers = begin(args.threads)
 
     def plain(seqs, negatives, texts):
         return [plain_encode(parts, tokenizers, kind, s) for kind, s in (("sequence", seqs), ("sequence", negatives), ("text", texts))]

@@ -11,7 +11,6 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np
 import pandas as pd
 
 from encoding import write
@@ -46,20 +45,17 @@ def main():
         mine_twins(simulate(200)[0], group_by="kmers")  # compile before the clock starts
         with LocalCluster(n_workers=args.workers, threads_per_worker=1, dashboard_address=None, local_directory=temp, silence_logs=50) as cluster, Client(cluster) as client:
             client.run(lambda: mine_twins(simulate(200)[0], group_by="kmers") and None)
-            for round in range(args.rounds):
+            for turn in range(args.rounds):
                 took = {}
-                for name, given in sorted(dict(one=None, workers=client).items(), reverse=round % 2 == 1): took[name] = mine(folder/"table.parquet", folder/f"{name}{round}", given)
-                assert parts_of(folder/f"one{round}") == parts_of(folder/f"workers{round}")
-                rows.append(dict(round=round + 1, proteins=args.proteins, parts=len(parts_of(folder/f"one{round}")), workers=args.workers, one_process_s=round_(took["one"][0]), workers_s=round_(took["workers"][0]),
-                                 ratio=round_(took["one"][0] / took["workers"][0]), ratio_of_parts=round_(took["one"][1] / took["workers"][1])))
+                for name, given in sorted(dict(one=None, workers=client).items(), reverse=turn % 2 == 1): took[name] = mine(folder/"table.parquet", folder/f"{name}{turn}", given)
+                assert parts_of(folder/f"one{turn}") == parts_of(folder/f"workers{turn}")
+                rows.append(dict(round=turn + 1, proteins=args.proteins, parts=len(parts_of(folder/f"one{turn}")), workers=args.workers, one_process_s=took["one"][0], workers_s=took["workers"][0],
+                                 ratio=took["one"][0] / took["workers"][0], ratio_of_parts=took["one"][1] / took["workers"][1]))
                 print(rows[-1], flush=True)
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).round(2)
     said = {column: with_interval(*seed_interval(table[column].tolist()), "{:.2f}") for column in ("ratio", "ratio_of_parts")}
     write("workers", f"{args.workers} Dask workers against one process", table,
           f"Equal tables, byte by byte. Ratio {said['ratio']}; of the parts alone, without reading, grouping and dealing out, which one process does, {said['ratio_of_parts']}. {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end.")
-
-
-def round_(x): return float(np.round(x, 2))
 
 
 if __name__ == "__main__": main()

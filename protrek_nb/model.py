@@ -177,9 +177,7 @@ def encode(
     shown = plan if torch.is_grad_enabled() else progress(plan, kind, unit=" batches")  # training has a bar of its own
     pool = tower.pool_packed if packed else lambda rows: tower.pool(*pad_rows(rows, pad, self.device), reader)
     vec_PI = torch.cat([pool([ids[i] for i in batch]) for batch in shown])
-    place = torch.empty(len(ids), dtype=torch.long)
-    place[torch.tensor([i for batch in plan for i in batch])] = torch.arange(len(ids))
-    vec_UI = vec_PI.index_select(0, place.to(vec_PI.device))
+    vec_UI = vec_PI.index_select(0, torch.tensor([i for batch in plan for i in batch]).argsort().to(vec_PI.device))
     if len(ids) > len(row_of): vec_UI = join_windows(vec_UI, spans)
     return self._spread(kind, vec_UI, row_of, strings)
 

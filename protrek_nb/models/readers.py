@@ -92,9 +92,7 @@ class Recalled(NamedTuple):
             states_BLD = nn.utils.rnn.pad_sequence([x.to(device) for x in states], batch_first=True)
             ids_BL, mask_BL = pad_rows(ids, 0, device)
             found.append(reader(ids_BL, states_BLD, mask_BL)); order += batch
-        place = torch.empty(len(rows), dtype=torch.long)
-        place[torch.tensor(order)] = torch.arange(len(rows))
-        return torch.cat([pooled_NI, torch.cat(found).index_select(0, place.to(device))], -1)
+        return torch.cat([pooled_NI, torch.cat(found).index_select(0, torch.tensor(order).argsort().to(device))], -1)
 
 KEPT_GIB = 4.  # memory that the states of a tower may take
 
@@ -112,7 +110,9 @@ def recall_states(
     gib = sum(map(len, ids)) * width * 4 / 2**30
     long = bool(window) and any(len(s) > window for s in strings)
     why = f"some are longer than the {window} residues that are read at once" if long else f"{gib:.1g} GiB is more than {KEPT_GIB:g}"
-    if long or gib > KEPT_GIB: return say(f"states of tokens ({len(strings):,} strings of {kind}) are computed anew in each step: {why}")
+    if long or gib > KEPT_GIB:
+        model.recalled[kind] = Recalled({}, None) # nothing, so that nobody asks again
+        return say(f"states of tokens ({len(strings):,} strings of {kind}) are computed anew in each step: {why}")
     pooled, tokens = [None] * len(ids), [None] * len(ids)
     with torch.no_grad():
         for batch in plan_batches([len(i) for i in ids], *batch_limits(model.device)):
