@@ -125,7 +125,7 @@ def _number(values):
 
 def _relevance(seq_N, text_N, keys_T, n_sequences):
     "Mark, for each sequence, the texts with the key of a text that stands beside it."
-    meaning_T = torch.from_numpy(pd.factorize(pd.Series([k or f"\0{t}" for t, k in enumerate(keys_T)], dtype=object))[0])
+    meaning_T = _number([k or f"\0{t}" for t, k in enumerate(keys_T)])[1]
     known, held = torch.zeros(n_sequences, len(keys_T), dtype=torch.bool), (seq_N >= 0) & (text_N >= 0)
     known[seq_N[held], meaning_T[text_N[held]]] = True
     return known[:, meaning_T]
@@ -151,8 +151,7 @@ def collate(
     if (seq_N[:B] < 0).any() or (text_N[:B] < 0).any(): raise ValueError("each row needs the strings anchor_seq and anchor_text.")
     relevant_ST = _relevance(seq_N, text_N, [text_key(t) for t in texts], len(sequences))
     component = _first_known(rows, "component", seq_N, len(sequences), "component")
-    alone = pd.Series([f"\0{k}" if c is None else c for k, c in enumerate(component)], dtype=object)
-    component_S = torch.from_numpy(pd.factorize(alone)[0])
+    component_S = _number([f"\0{k}" if c is None else c for k, c in enumerate(component)])[1]
     structures = _first_known(rows, "structure", seq_N, len(sequences))
     names = [f"{r.get('anchor_id', k)}>{r.get('hard_neg_id', '')}" for k, r in enumerate(rows)]
     return Batch(sequences, texts, seq_N[:B], seq_N[B:], text_N[:B], text_N[B:], relevant_ST, component_S,

@@ -19,6 +19,7 @@ from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics.pairwise import cosine_similarity
 
+from .core import distinct_integers
 from .progress import progress
 from .twins.groups import NO_GROUP, column_groups, make_groups
 from .twins.search import Criterion, in_threads, pair_blocks
@@ -197,7 +198,7 @@ def _judge_groups(code, evidence, reference=False, size=1 << 18):
         for i, j, alike, lost, echo in in_threads(lambda block: _judge(evidence, *block), blocks, evidence.rules.workers):
             considered += len(i) + sum(lost.values())
             dropped.update(lost)
-            kept.append((i, j, alike)); echoes.append(np.unique(echo))
+            kept.append((i, j, alike)); echoes.append(distinct_integers(echo))
             bar.update(len(i) + sum(lost.values()))
     i, j, alike = map(np.concatenate, zip(*kept))
     if not reference:

@@ -9,7 +9,7 @@ __all__ = ['PRESETS', 'WARMUP_EPOCHS', 'HopMasks', 'miner_curriculum', 'BatchBui
 import numpy as np
 from scipy import sparse
 
-from ..core import patch_to
+from ..core import distinct_integers, patch_to
 from ..curriculum import Curriculum, Schedule
 from ..training.negatives import HardNegativeMiner, flat_rows, table_rows
 
@@ -89,7 +89,7 @@ class BatchBuilder(HardNegativeMiner):
         for direction, hops in (("up", used.hier_max_hops_up), ("down", used.hier_max_hops_down)):
             which, columns = _gather(self.masks.within(direction, hops), own)
             b = own_b[which]
-            fresh = np.unique((b * self.n + columns)[~taken_BN[b, columns]])
+            fresh = distinct_integers((b * self.n + columns)[~taken_BN[b, columns]])
             counts |= {f"hier_max_hops_{direction}": hops, f"masked_{direction}": len(fresh) / len(batch)}
             taken_BN.reshape(-1)[fresh] = True
         return taken_BN, counts
@@ -103,8 +103,9 @@ def siblings(self, batch, taken_BN, want, rng):
     whose, rows = _gather(self.masks.steps["down"], parents)
     pairs = which[whose] * self.n + rows  # annotated term and sibling as one number
     lines = [_gather(self.masks.within(direction, None), own) for direction in ("up", "down")]
-    pairs = np.setdiff1d(pairs, np.concatenate([which * self.n + columns for which, columns in lines]))
-    cells = np.unique(own_b[pairs // self.n] * self.n + pairs % self.n)
+    related = np.concatenate([which * self.n + columns for which, columns in lines])
+    pairs = np.setdiff1d(distinct_integers(pairs), distinct_integers(related), assume_unique=True)
+    cells = distinct_integers(own_b[pairs // self.n] * self.n + pairs % self.n)
     b, rows = np.divmod(rng.permutation(cells[~taken_BN.reshape(-1)[cells]]), self.n)
     order = np.argsort(b, kind="stable")
     return table_rows(np.split(rows[order], np.bincount(b, minlength=len(batch)).cumsum()[:-1]))[:, :want]

@@ -50,7 +50,7 @@ def training_arguments(
         output_dir=str(folder), num_train_epochs=plan.epochs, per_device_train_batch_size=1, seed=plan.seed, data_seed=plan.seed,
         learning_rate=recipe.learning_rate, weight_decay=recipe.weight_decay, adam_beta2=recipe.beta2, max_grad_norm=recipe.clip,
         lr_scheduler_type=schedule if schedule in ("cosine", "constant_with_warmup") else "constant",
-        warmup_steps=round(recipe.warmup * plan.steps), optim="adamw_torch", bf16=gpu, use_cpu=not gpu,
+        warmup_steps=round(recipe.warmup * plan.steps), optim="adamw_torch_fused", bf16=gpu, use_cpu=not gpu,
         logging_strategy="epoch", eval_strategy="epoch", save_strategy="no", logging_nan_inf_filter=False, report_to="none",
         disable_tqdm=True, remove_unused_columns=False, dataloader_num_workers=0, dataloader_pin_memory=False,
         ddp_find_unused_parameters=True) | changes)

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import torch
 from torch.nn import functional as F
 
@@ -73,6 +74,9 @@ class TwinPlan(BatchPlan):
         if any(m.n_twin_pairs for m in self.mix) and not len(pairs): raise ValueError(lacking.format("twin pairs"))
         if any(m.n_replay for m in self.mix) and not len(replay): raise ValueError(lacking.format("ordinary rows"))
         if recipe.structure: self.pairs = with_structures(self.pairs, self.replay)
+        beside = r"^(anchor|hard_neg)_|^component$" # columns that a batch may hold
+        self.lookup = [pa.Table.from_pandas(t.filter(regex=beside), preserve_index=False) # a few rows of it are found ten times sooner
+                       for t in (self.pairs, swap_sides(self.pairs), self.replay)]
         self.pair_group = pd.factorize(self.pairs["component"])[0] if len(pairs) else np.zeros(0, int)
         self.replay_group = np.arange(len(self.replay)) # strangers, not relatives, make good ordinary rows
         self.dealt = np.cumsum([(0, 0)] + [(self.pairs_of(m), m.n_replay) for m in self.mix], axis=0)
@@ -83,10 +87,10 @@ class TwinPlan(BatchPlan):
     def rows(self, step): # pair-table rows of one batch: twins in both directions (or one), then ordinary rows
         "Look up the rows of the batch at a step of the run."
         (p0, r0), (p1, r1) = self.dealt[step], self.dealt[step + 1]
-        twins = self.pairs.iloc[deal_rows(self.pair_group, p0, p1 - p0, self.seed, self.pairs_kept)]
-        replay = self.replay.iloc[deal_rows(self.replay_group, r0, r1 - r0, self.seed + 1, self.replay_kept)]
-        tables = [twins, swap_sides(twins), replay] if self.recipe.both_directions else [twins, replay]
-        return [row for table in tables for row in table.to_dict("records")]
+        twins = deal_rows(self.pair_group, p0, p1 - p0, self.seed, self.pairs_kept)
+        replay = deal_rows(self.replay_group, r0, r1 - r0, self.seed + 1, self.replay_kept)
+        dealt = [twins, twins if self.recipe.both_directions else twins[:0], replay]
+        return [row for table, rows in zip(self.lookup, dealt) for row in table.take(rows).to_pylist()]
 
     def __getitem__(self, i): return collate(self.rows(self.epoch * self.steps_per_epoch + i))
 

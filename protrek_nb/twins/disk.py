@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..core import distinct_integers
 from ..progress import progress
 from .search import PICKED, Criterion, _connected, _picked_words, _shared_words, in_threads
 
@@ -122,7 +123,7 @@ def disk_groups(
         pairs.add(key, key)
     label = np.arange(n)
     for key in progress(pairs, "checking links", pairs.number):
-        key = np.unique(key)
+        key = distinct_integers(key)
         for at in range(0, len(key), piece := int(np.clip(memory // 1024, 1 << 12, 1 << 20))):
             i, j = order[key[at:at + piece] // n], order[key[at:at + piece] % n]
             i, j = (x[label[i] != label[j]] for x in (i, j))

@@ -18,6 +18,7 @@ from rapidfuzz.process import cdist, cpdist
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from ..core import distinct_integers
 from ..progress import progress
 from .similarity import Encoded, pair_identity
 
@@ -101,7 +102,7 @@ def _shared_words(code, owner, n):
     new = np.append(True, code[1:] != code[:-1])[:len(code)]
     longest, before = owner[new][new.cumsum() - 1], np.roll(owner, 1)
     a, b = np.r_[longest[~new], before[~new]], np.r_[owner[~new], owner[~new]]
-    return np.unique((np.minimum(a, b) * n + np.maximum(a, b))[a != b])
+    return distinct_integers((np.minimum(a, b) * n + np.maximum(a, b))[a != b])
 
 def _word_links(encoded):
     "Guess which sequences, the longest first, are related: rows i < j of pairs that share a picked word."
