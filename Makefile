@@ -30,7 +30,6 @@ $(VENV)/.made: settings.ini setup.py constraints.txt
 
 train: env  ## the main run on the toy world: run folder, figures, metric table
 	$(BIN)/papermill --log-output nbs/05_train.ipynb out.ipynb -p epochs $(EPOCHS)
-	@$(BIN)/python -m protrek_nb.report
 
 test: check  ## everything: export in step, lint, notebooks as tests, tests that span notebooks; side by side, and who is done with the tests helps with the notebooks
 	@shared=$$(mktemp -d) && trap 'rm -r "$$shared"' EXIT && \

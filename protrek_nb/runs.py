@@ -178,10 +178,11 @@ def fit(
     run:Run,      # the parameters; its class says what is done
     say=print,    # called with one line for each epoch
     begun=None,   # what `begin` gave for this run; None: it is begun here
+    prepared=None, # what `run.prepare` gave; None: it is prepared here
 ) -> RunDir:      # the finished run folder
     "Open, read, prepare, certify, train, evaluate, save; return the run folder."
     run_dir, inputs = begun or begin(run, say)
-    try: live(run, run_dir, inputs, open_log(run_dir, say))
+    try: live(run, run_dir, inputs, prepared, open_log(run_dir, say))
     finally: unlock_run(run_dir)
     return run_dir
 
@@ -189,11 +190,12 @@ def live(
     run:Run,        # the parameters
     run_dir:RunDir, # open
     inputs,         # what `read` gave
+    prepared,       # what `prepare` gave, or None
     say,            # writes a line to the log
 ):
     "Prepare, certify, train, evaluate, save."
     first = is_first_process()
-    prepared = run.prepare(inputs, say)
+    if prepared is None: prepared = run.prepare(inputs, say)
     if first:
         write_json(run_dir.certificate_path, run.certify(prepared))
         for name, note in run.notes(inputs, prepared).items(): write_json(run_dir.path / name, note)
