@@ -55,7 +55,6 @@ def ours(
 ):                   # function of a Track and a seed, giving a function of sequences and texts
     "Make the model that trains on a track."
     def make(track, seed):
-        if track.run is None: raise ValueError(f"track {track.name} is no run of TrainRun: this model cannot train on it")
         run = track.run(name=f"twinbench-{track.name}", seed=seed, **changes)
         seed_everything(seed)
         model, joined = load_base(run, track.data.table).to(default_device()), "+" in run.base # two encoders: their vectors are kept
@@ -69,7 +68,7 @@ def ours(
 
 def by_twins(track, seed):
     "The model whose part for residues is trained on twins, step by step; ValueError where the tuned model is trained so already."
-    if track.run is None or not track.run().chosen.solved: raise ValueError(f"on track {track.name} nothing is fitted in one step")
+    if not track.run().chosen.solved: raise ValueError(f"on track {track.name} nothing is fitted in one step")
     return ours(recipe="auto")(track, seed)
 
 def family_alone(track, seed=0):
