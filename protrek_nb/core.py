@@ -88,8 +88,7 @@ def distinct_integers(
     numbers:np.ndarray, # integers (N,), in any order
 ) -> np.ndarray:        # each of them once, ascending
     "Sort integers and leave out repeats."
-    numbers = np.sort(numbers)
-    return numbers[np.append(True, numbers[1:] != numbers[:-1])[:len(numbers)]]
+    return (x := np.sort(numbers))[np.append(True, x[1:] != x[:-1])[:len(x)]]
 
 # %% ../nbs/core.ipynb #c032
 def sha256_file(
