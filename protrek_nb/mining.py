@@ -202,7 +202,7 @@ def _judge_groups(code, evidence, reference=False, size=1 << 18):
             bar.update(len(i) + sum(lost.values()))
     i, j, alike = map(np.concatenate, zip(*kept))
     if not reference:
-        echo = np.isin(_sequence_pair(evidence, i, j), np.concatenate(echoes))
+        echo = pd.Series(_sequence_pair(evidence, i, j)).isin(np.concatenate(echoes)).to_numpy()
         dropped["echo"] += int(echo.sum())
         i, j, alike = i[~echo], j[~echo], alike[~echo]
     order = np.lexsort((j, i, code[i]))

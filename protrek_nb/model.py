@@ -25,7 +25,7 @@ from .models.heads import join_windows
 from .models.kernels import speed_up
 from .models.packed import plan_packs
 from .models.published import CheckpointError, is_own, small_esm
-from .models.readers import Recalled, make_readers
+from .models.readers import Recalled, make_readers, reader_limits
 from .models.residues import windows
 from .models.tokens import (AA_VOCAB, FOLDSEEK_VOCAB, TowerTokenizer, bert_tokenizer, check_strings, esm_tokenizer,
     load_tokenizer, batch_limits, pad_rows, plain_letters, plan_batches, wordpiece_vocab)
@@ -166,9 +166,10 @@ def encode(
         trained = torch.is_grad_enabled() and any(p.requires_grad for p in tower.parameters())
         return torch.zeros(0, self.width, device=self.device, requires_grad=trained)
     known, reader = self.recalled.get(kind), self.readers[kind] if kind in self.readers else None
-    budget, overhead = batch_limits(self.device)
+    recalled = known and known.holds(row_of, reader) and self.is_fixed(kind)
+    budget, overhead = (reader_limits if recalled else batch_limits)(self.device)
     limits = self.token_budget or budget, overhead if self.batch_overhead is None else self.batch_overhead
-    if known and known.holds(row_of, reader) and self.is_fixed(kind):
+    if recalled:
         return self._spread(kind, known.give(row_of, reader, limits, self.device), row_of, strings)
     spans = [windows(len(s), self.config.window) if kind == "sequence" and self.config.window else [(0, None)] for s in row_of]
     ids, pad = self.tokens[kind]([s[a:b] for s, cut in zip(row_of, spans) for a, b in cut]), self.tokens[kind].pad

@@ -178,7 +178,7 @@ def fit(
     run:Run,      # the parameters; its class says what is done
     say=print,    # called with one line for each epoch
     begun=None,   # what `begin` gave for this run; None: it is begun here
-    prepared=None, # what `run.prepare` gave; None: it is prepared here
+    prepared=None, # what `run.prepare` gave for these inputs; None: it is prepared here
 ) -> RunDir:      # the finished run folder
     "Open, read, prepare, certify, train, evaluate, save; return the run folder."
     run_dir, inputs = begun or begin(run, say)

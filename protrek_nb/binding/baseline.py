@@ -16,6 +16,7 @@ from scipy.sparse import csr_array
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
+from ..core import distinct_integers
 from ..data.checks import letter_codes
 from .chains import flat_labels, label_array
 
@@ -71,7 +72,7 @@ def window_baseline(
 def _word_table(sequences):
     "Count the words of three letters of each chain: bool (N, 9261)."
     codes = [np.pad(letter_codes(s), (0, max(0, 3 - len(s))), constant_values=20) for s in sequences]
-    words = [np.unique(np.lib.stride_tricks.sliding_window_view(x, 3) @ [441, 21, 1]) for x in codes]
+    words = [distinct_integers(np.lib.stride_tricks.sliding_window_view(x, 3) @ [441, 21, 1]) for x in codes]
     ends, column = np.cumsum([0, *map(len, words)]), np.concatenate([*words, []]).astype(int)
     return csr_array((np.ones(len(column)), column, ends), shape=(len(words), 21 ** 3))
 

@@ -159,7 +159,8 @@ class BindingPlan(BatchPlan):
 
     def __getitem__(self, i):
         rank, n = process_rank()
-        rows = deal_batches(self.table.sequence.str.len(), self.table.ion, self.recipe.batch_size, (self.seed, self.epoch, self.salt))[i]
+        seed, lengths = (self.seed, self.epoch, self.salt), self.table.sequence.str.len
+        rows = self.once_an_epoch(lambda: deal_batches(lengths(), self.table.ion, self.recipe.batch_size, seed))[i]
         part = self.table.iloc[np.resize(rows, max(n, len(rows)))[rank::n]]
         rng = np.random.default_rng((self.seed, self.epoch, i, self.salt + rank))
         views = aligned_views(self.tokens(part, rng), self.run.num_variants, rng, self.rule)

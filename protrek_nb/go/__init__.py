@@ -115,7 +115,7 @@ def notes(self, inputs, prepared): # what was read and what was held out
 
 # %% ../../nbs/08_go.ipynb #c015
 @patch_to(GoRun)
-def prepare(self, inputs, say=None): # GoData with `proteins`
+def prepare(self, inputs, say=print): # GoData with `proteins`
     "Split, hold out terms, and look up the vectors of all proteins; the first process computes what the store lacks."
     inputs, encoder = inputs.split(self.max_identity, self.seed), open_encoder(self.source)
     look_up = open_means if self.summarised else open_residues

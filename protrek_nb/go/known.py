@@ -99,7 +99,8 @@ class SummaryPlan(BatchPlan):
 
     def __getitem__(self, i):
         (rank, n), size = process_rank(), self.recipe.batch_size
-        rows = np.random.default_rng((self.seed, self.epoch)).permutation(len(self.ids))[i * size:(i + 1) * size]
+        order = self.once_an_epoch(lambda: np.random.default_rng((self.seed, self.epoch)).permutation(len(self.ids)))
+        rows = order[i * size:(i + 1) * size]
         rows = np.resize(rows, max(n, len(rows)))[rank::n]
         truth = torch.from_numpy(self.truth_MT[rows].toarray().astype(np.float32))
         return SimpleNamespace(names=[self.ids[row] for row in rows], summary=self.summary_MD[rows], truth=truth)

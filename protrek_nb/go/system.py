@@ -137,7 +137,8 @@ class ProteinPlan(BatchPlan):
 
     def __getitem__(self, i):
         (rank, n), size = process_rank(), self.recipe.batch_size
-        rows = np.random.default_rng((self.seed, self.epoch)).permutation(len(self.proteins))[i * size:(i + 1) * size]
+        order = self.once_an_epoch(lambda: np.random.default_rng((self.seed, self.epoch)).permutation(len(self.proteins)))
+        rows = order[i * size:(i + 1) * size]
         return self.collate(self.proteins.__getitems__(np.resize(rows, max(n, len(rows)))[rank::n].tolist()))
 
 # %% ../../nbs/go/system.ipynb #c021

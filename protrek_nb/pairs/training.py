@@ -150,7 +150,8 @@ class PairPlan(BatchPlan):
         self.pairs = pairs
 
     def __getitem__(self, i): # dict: rows, sides as a head reads them, label_B
-        (rank, n), order = process_rank(), np.random.default_rng([self.seed, self.epoch + 1]).permutation(len(self.pairs.label_N))
+        draw = lambda: np.random.default_rng([self.seed, self.epoch + 1]).permutation(len(self.pairs.label_N))
+        (rank, n), order = process_rank(), self.once_an_epoch(draw)
         rows = np.array_split(order, self.steps_per_epoch)[i]
         rows = np.resize(rows, max(n, len(rows)))[rank::n]
         return dict(rows=rows, sides=tuple(self.pairs.batch(rows)), label_B=torch.as_tensor(self.pairs.label_N[rows]))

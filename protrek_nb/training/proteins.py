@@ -71,7 +71,7 @@ def many_twins(
 ) -> str:                 # what to do; "" where it is not too many
     "Say that there are very many twins, and how many differ in names alone."
     if len(pairs) < MANY_TWINS: return ""
-    strings, at = np.unique(pd.concat([pairs.anchor_text, pairs.hard_neg_text]).to_numpy(str), return_inverse=True)
+    at, strings = pd.factorize(pd.concat([pairs.anchor_text, pairs.hard_neg_text]))
     bare = bare_codes(strings)[at]
     share = (bare[:len(pairs)] == bare[len(pairs):]).mean()
     return (f"{len(pairs):,} twin pairs, and each epoch passes over all of them, which may take days. The texts of {share:.0%} of them "

@@ -34,8 +34,14 @@ class BatchPlan(Dataset):
     ):
         self.recipe, self.steps_per_epoch, self.epochs, self.seed = recipe, steps_per_epoch, epochs, seed
         self.steps, self.epoch = steps_per_epoch * epochs, 0  # the trainer says which epoch it is, from 0
+        self.drawn = None, None # an epoch, and what its batches share
 
     def __len__(self): return self.steps_per_epoch
+
+    def once_an_epoch(self, draw): # what `draw` gives
+        "Draw what all batches of an epoch share, such as the order of the rows, once."
+        if self.drawn[0] != self.epoch: self.drawn = self.epoch, draw()
+        return self.drawn[1]
 
 # %% ../../nbs/training/trainer.ipynb #r012
 def training_arguments(

@@ -128,13 +128,16 @@ def leaderboard(
     out:str="",       # table of all rows; "": benchmarks/results/twinbench.csv
 ):                    # path of the table
     "Ask all models all questions; where one is new for a track and seed, those that are there are asked again with it, for the ranks."
-    path, known, held = Path(out or RESULT), MODELS | (on_base(base) if base else {}), {}
-    chosen = _some(models, known, "model")
+    path, known, held = Path(out or RESULT), (on_base(base) if base else {}) | MODELS, {}
+    chosen = [*on_base(base), *_some(models, MODELS, "model")] if base else _some(models, MODELS, "model")
     rows = read_table(path) if path.exists() else pd.DataFrame(columns=["track", "seed", "model"])
     for name, seed in itertools.product(_some(tracks, TRACKS, "track"), map(int, seeds.split(","))):
         here = (rows.track == name) & (rows.seed == seed)
         there = set(rows.model[here])
-        for other in there - {*known}: known |= on_base(other.partition(" ")[2]) # of an earlier call with `base`
+        for name_there in sorted(there - {*known}): # of an earlier call with another base
+            role, _, other = name_there.partition(" ")
+            if role not in ("base", "tuned"): raise ValueError(f"{path} has rows of {name_there!r}, which is no model of ours: give another --out")
+            known = on_base(other) | known
         if set(chosen) <= there: continue
         track = open_track(name, seed)
         found = compare(track, {m: known[m] for m in known if m in {*chosen, *there}}, seed, draw_strangers(track), held=held)

@@ -72,9 +72,10 @@ def _deal(unit_N, seed, valid=0.1, test=0.5): # split of each row
 
 def _one_family(name, table, pairs, by, seed):
     "Deal a family's units, keep the twins within the splits, and prove it; twins of a protein are at most twenty, drawn at random."
-    table = table.assign(split=_deal(table.unit.to_numpy(), seed), component=table.unit)
+    table = table.assign(split=_deal(table.unit.to_numpy(), seed), component=table.kin) # all are relatives: nobody is a stranger
     split = table.set_index("protein_id").split
-    pairs = pairs.assign(split=split[pairs.anchor_id].to_numpy(), component=pairs.anchor_id)
+    pairs = pairs.assign(split=split[pairs.anchor_id].to_numpy(), component=pairs.anchor_id,
+                         **{f"{side}_component": table.kin.iloc[0] for side in ("anchor", "hard_neg")})
     pairs = pairs[pairs.split == split[pairs.hard_neg_id].to_numpy()].sample(frac=1, random_state=seed)
     pairs = pairs[pairs.groupby("anchor_id").cumcount() < 20].sort_index().reset_index(drop=True)
     chains = table.rename(columns=dict(protein_id="chain_id"))[["chain_id", "sequence", "unit", "split"]]
