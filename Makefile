@@ -76,8 +76,8 @@ real: env  ## tune the real base (first `make real-base`, once) on real toxins a
 studies: env  ## the sister systems: parts taken away, splits with every control, real data; hours on two cores
 	for study in go_study go_real pair_heads pair_splits binding_study binding_real binding_step; do $(BIN)/python benchmarks/$$study.py || exit 1; done
 
-bench: env  ## similarity, mining, encoding and the training step against their peers; about an hour on two cores
-	for question in similarity mining encoding step; do $(BIN)/python benchmarks/$$question.py || exit 1; done
+bench: env  ## similarity, mining, encoding, embedding and the training step against their peers; over an hour on two cores
+	for question in similarity mining encoding embedding step; do $(BIN)/python benchmarks/$$question.py || exit 1; done
 
 bench-quick: env  ## has a change made something slow? five ratios in a few minutes, compared with those kept for this kind of processor
 	$(BIN)/python benchmarks/quick.py

@@ -146,7 +146,8 @@ def fragment_pairs(
 ):              # yields (i, j) for each block
     "Search all pairs for those where most words of the shorter sequence occur in the longer."
     letters = [np.frombuffer(s.encode(), np.uint8).astype(np.int64) for s in (*seqs_a, *(seqs_b or []))]
-    words = [distinct_integers(np.lib.stride_tricks.sliding_window_view(x, 5) @ 128 ** np.arange(5)) if len(x) > 4 else x[:0] for x in letters]
+    spell = lambda x: np.lib.stride_tricks.sliding_window_view(x, 5) @ 128 ** np.arange(5) # a number for each word
+    words = [distinct_integers(spell(x)) if len(x) > 4 else x[:0] for x in letters]
     ends, words = np.cumsum([0, *map(len, words)]), np.concatenate([*words, np.zeros(0, np.int64)])
     column = np.unique(words, return_inverse=True)[1]
     table = csr_array((np.ones(len(words), np.int32), column, ends), shape=(len(ends) - 1, int(column.max(initial=0)) + 1))

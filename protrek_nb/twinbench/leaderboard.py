@@ -136,7 +136,8 @@ def leaderboard(
         there = set(rows.model[here])
         for name_there in sorted(there - {*known}): # of an earlier call with another base
             role, _, other = name_there.partition(" ")
-            if role not in ("base", "tuned"): raise ValueError(f"{path} has rows of {name_there!r}, which is no model of ours: give another --out")
+            if role not in ("base", "tuned"):
+                raise ValueError(f"{path} has rows of {name_there!r}, which is no model of ours: give another --out")
             known = on_base(other) | known
         if set(chosen) <= there: continue
         track = open_track(name, seed)
