@@ -126,9 +126,11 @@ def measured(n, mine):
 
 def found_twins(mined, planted):
     "The first rows of the planted twins that are among the mined pairs."
-    partner, found = {f"p{a}": f"p{a + 1}" for a in planted.tolist()}, set()
-    for pairs in mined: found.update(int(a[1:]) for a in pairs.anchor_id[pairs.anchor_id.map(partner).eq(pairs.hard_neg_id)])
-    return found
+    found = set()
+    for pairs in mined:
+        first, second = (pairs[c].str[1:].astype(int).to_numpy() for c in ("anchor_id", "hard_neg_id"))
+        found.update(first[second == first + 1].tolist())
+    return found & set(planted.tolist())
 
 
 def sequences_of(path, planted):
