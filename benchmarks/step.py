@@ -7,7 +7,7 @@ plain transformers parts with eager attention. The library encodes each distinct
 the same margin loss and its gradients; dropout is off so that they can be compared. Then the same with a text tower that does not learn: the
 padded forwards encode texts without gradient, and the library recalls what the tower gave once, before the clock starts. 24 triplets, the reference's batch, padded to a protein
 of 1,500 residues, do not fit the memory of an ordinary machine, so both accumulate gradients over `--micro` triplets at a time, which is
-kinder to the padded forwards. `--rows 24` takes about a quarter of an hour on one core and 10 GB, `--rows 6` four minutes. Writes
+kinder to the padded forwards. `--rows 24` takes about a quarter of an hour on one core and more than 19 GB, `--rows 6` four minutes. Writes
 benchmarks/results/step.csv and step.md.
 """
 import argparse, itertools
