@@ -128,8 +128,8 @@ def leaderboard(
     out:str="",       # table of all rows; "": benchmarks/results/twinbench.csv
 ):                    # path of the table
     "Ask all models all questions; where one is new for a track and seed, those that are there are asked again with it, for the ranks."
-    path, known, held = Path(out or RESULT), (on_base(base) if base else {}) | MODELS, {}
-    chosen = [*on_base(base), *_some(models, MODELS, "model")] if base else _some(models, MODELS, "model")
+    path, more, held = Path(out or RESULT), on_base(base) if base else {}, {}
+    known, chosen = more | MODELS, [*more, *_some(models, MODELS, "model")]
     rows = read_table(path) if path.exists() else pd.DataFrame(columns=["track", "seed", "model"])
     for name, seed in itertools.product(_some(tracks, TRACKS, "track"), map(int, seeds.split(","))):
         here = (rows.track == name) & (rows.seed == seed)
