@@ -24,6 +24,7 @@ from .candidates import BatchBuilder
 from ..core import find_path, patch_to, read_json, read_table, write_json, write_table
 from ..curriculum import Phases
 from ..model import evaluating
+from ..models.first import first_ready, first_state
 from .objectives import Teacher, TermTargets, ancestors_among, hierarchy_pairs, term_losses
 from ..progress import progress
 from ..training.recipes import Optimisation
@@ -59,9 +60,9 @@ class TextReader(nn.Module):
         budget=8192, # tokens that a padded part may hold
     ):
         super().__init__()
-        self.encoder, self.budget = encoder, budget
+        self.encoder, self.budget = first_ready(encoder), budget
 
-    def _part(self, ids_BL, mask_BL): return self.encoder(input_ids=ids_BL, attention_mask=mask_BL).last_hidden_state[:, 0]
+    def _part(self, ids_BL, mask_BL): return first_state(self.encoder, ids_BL, mask_BL)
 
     def forward(self, ids_BL, mask_BL):
         lengths = mask_BL.sum(1).tolist()

@@ -19,7 +19,7 @@ def onednn_works() -> bool:  # True on x86 processors, in builds of PyTorch that
     return (platform.machine().lower() in ("x86_64", "amd64") and torch.backends.mkldnn.is_available()
             and hasattr(torch.ops.mkldnn, "_linear_pointwise"))
 
-def _product(x, weight, bias=None): return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+def _product(x, weight, bias=None, then="none", how=""): return torch.ops.mkldnn._linear_pointwise(x, weight, bias, then, [], how)
 
 class _OneDnnProduct(torch.autograd.Function):
     "x @ weight.T + bias and its gradients, through oneDNN."
@@ -41,15 +41,20 @@ class _OneDnnProduct(torch.autograd.Function):
 
 class OneDnnLinear(nn.Linear):
     "A linear layer whose 32-bit product on the CPU is oneDNN's."
-    def forward(self, x):
+    def takes(self, x): # bool
+        "Tell whether oneDNN computes this product."
         plain = x.dtype is self.weight.dtype is torch.float32 and x.device.type == "cpu" and x.dim() > 1 and x.numel() > 0
-        if not plain or torch.is_autocast_enabled("cpu"): return super().forward(x)
-        return _OneDnnProduct.apply(x, self.weight, self.bias)
+        return plain and not torch.is_autocast_enabled("cpu")
+
+    def forward(self, x): return _OneDnnProduct.apply(x, self.weight, self.bias) if self.takes(x) else super().forward(x)
 
 # %% ../../nbs/models/kernels.ipynb #c018
 class OnePassIntermediate(EsmIntermediate):
     "The widening half of ESM's feed-forward block, with a fused exact GELU."
-    def forward(self, hidden_states): return F.gelu(self.dense(hidden_states))
+    def forward(self, hidden_states):
+        if isinstance(self.dense, OneDnnLinear) and self.dense.takes(hidden_states) and not torch.is_grad_enabled():
+            return _product(hidden_states, self.dense.weight, self.dense.bias, "gelu", "none") # not the approximation by tanh
+        return F.gelu(self.dense(hidden_states))
 
 # %% ../../nbs/models/kernels.ipynb #c020
 def speed_up(

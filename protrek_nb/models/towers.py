@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from transformers import BertModel, EsmModel
 from transformers.models.esm.modeling_esm import EsmLMHead
 from .checkpoints import is_frequency
+from .first import first_ready, first_state
 from .heads import Head, POOLINGS
 from .packed import PACKED_POOLINGS, can_pack, pack_rows, packable, packed_states
 from .unirep import UniRep
@@ -24,7 +25,7 @@ class Tower(nn.Module):
     def __init__(self, config, repr_dim, lm_head=False, pooling="first", head_width=None):
         super().__init__()
         plain = {} if config.model_type == "unirep" else dict(add_pooling_layer=False)
-        self.encoder = packable(ENCODER_CLASSES[config.model_type](config, **plain))
+        self.encoder = first_ready(packable(ENCODER_CLASSES[config.model_type](config, **plain)))
         if config.model_type == "esm": self.encoder.contact_head = None
         if lm_head: self.lm_head = EsmLMHead(config).requires_grad_(False)
         inputs, self.pooling = config.hidden_size * (3 if pooling == "fusion" else 1), pooling
@@ -32,6 +33,7 @@ class Tower(nn.Module):
 
     def pool(self, ids_BL, mask_BL=None, reader=None): # (B, inputs of `out`), and behind them what the reader found
         "Encode a padded batch, and make one vector of each string."
+        if self.pooling == "first" and reader is None: return first_state(self.encoder, ids_BL, mask_BL)
         out = self.encoder(input_ids=ids_BL, attention_mask=mask_BL)
         pooled_BI = POOLINGS[self.pooling](out, mask_BL)
         return pooled_BI if reader is None else torch.cat([pooled_BI, reader(ids_BL, out.last_hidden_state, mask_BL)], -1)
