@@ -235,12 +235,14 @@ def _mine_part(folder, k, similarity, rules, memory):
     return k, counts, time.perf_counter() - began
 
 # %% ../../nbs/twins/parts.ipynb #q022
-def _results(run, parts, client):
-    "Give the results of parts as they come, from here or from the workers of a Dask client."
+def _results(run, parts, client, work):
+    "Give the results of parts as they come, from here or from the workers of a Dask client, which begin with the largest."
     if client is None: yield from map(run, parts)
     else:
         from dask.distributed import as_completed
-        yield from (future.result() for future in as_completed(client.map(run, parts, pure=False)))
+        size = {k: path.stat().st_size if (path := work/f"rows-{k:05d}.parquet").is_file() else 0 for k in parts}
+        largest_first = sorted(parts, key=size.get, reverse=True)
+        yield from (future.result() for future in as_completed(client.map(run, largest_first, pure=False)))
 
 def _check_folder(folder, told):
     "Refuse a folder that holds something else."
@@ -295,7 +297,7 @@ def _mine_all(folder, run, client, say):
     left = [k for k in range(plan["parts"]) if k not in counts]
     if counts: say(f"{len(counts):,} of {plan['parts']:,} parts are whole")
     with progress(what="mining parts", total=plan["comparisons"], unit=" pairs", done=sum(c["considered"] for c in counts.values())) as bar:
-        for number, (k, counts[k], seconds) in enumerate(_results(run, left, client)):
+        for number, (k, counts[k], seconds) in enumerate(_results(run, left, client, folder/"work")):
             seal(folder, _part_name(k), f"part-{k:05d}.json")
             bar.update(counts[k]["considered"])
             if not number and len(left) > 1: _forecast(plan, counts, counts[k], seconds, say)
