@@ -44,8 +44,8 @@ def _whole(encoder):
     "Tell whether the last layer has to be computed whole."
     if not isinstance(encoder, (EsmModel, BertModel)) or not isinstance(encoder.encoder.layer[-1], _First): return True
     config = encoder.config
-    drops = config.attention_probs_dropout_prob > 0 or any(part.p > 0 for part in encoder.modules() if isinstance(part, nn.Dropout))
-    return encoder.training and drops or config.is_decoder or config._attn_implementation not in ("sdpa", "eager")
+    if config.is_decoder or config._attn_implementation not in ("sdpa", "eager"): return True
+    return encoder.training and max(config.attention_probs_dropout_prob, *(part.p for part in encoder.modules() if isinstance(part, nn.Dropout))) > 0
 
 def first_state(
     encoder,  # gives `last_hidden_state` (B, L, D)
