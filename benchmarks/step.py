@@ -1,14 +1,14 @@
 """One training step with a model of the published 35M shapes: three padded forwards against this library's one.
 
-    python benchmarks/step.py [--rows 24] [--micro 2] [--threads 1]
+    python benchmarks/step.py [--rows 24] [--micro 6] [--longest 700] [--threads 1]
 
 "three padded forwards" is how the reference trains: anchors, negatives and texts are padded to their longest and encoded in three calls of
 plain transformers parts with eager attention. The library encodes each distinct string once, in batches of like length. Both then compute
 the same margin loss and its gradients; dropout is off so that they can be compared. Then the same with a text tower that does not learn: the
 padded forwards encode texts without gradient, and the library recalls what the tower gave once, before the clock starts. 24 triplets, the
-reference's batch, padded to a protein of 1,500 residues, do not fit the memory of an ordinary machine, so both accumulate gradients over
-`--micro` triplets at a time, which is kinder to the padded forwards. Of pairs in both directions, the two triplets of a pair stand side by side,
-as in this library's batches. `--rows 24 --micro 2` takes about a quarter of an hour on one core and more than 13 GB. Writes
+reference's batch, do not fit the memory of an ordinary machine when they are padded, so proteins are cut to `--longest` residues, as trainers
+do, and both accumulate gradients over `--micro` triplets at a time; the fewer, the kinder to the padded forwards. Of pairs in both directions,
+the two triplets of a pair stand side by side, as in this library's batches. Takes about a quarter of an hour on one core and 15 GB. Writes
 benchmarks/results/step.csv and step.md.
 """
 import argparse, itertools
@@ -22,7 +22,8 @@ from encoding import begin, measure, plain_encode, simulate, triplets, write
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--rows", type=int, default=24, help="triplets in the batch")
-    parser.add_argument("--micro", type=int, default=2, help="triplets that are encoded at a time, by both")
+    parser.add_argument("--micro", type=int, default=6, help="triplets that are encoded at a time, by both")
+    parser.add_argument("--longest", type=int, default=700, help="residues to which proteins are cut")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     from protrek_nb.models.published import published_name
@@ -50,7 +51,8 @@ def main():
 
     rows = []
     for kind, learns in itertools.product(("both directions", "no repeats"), ("both towers", "sequence tower")):
-        batch = triplets(args.rows, kind, seed=1)
+        *proteins, texts = triplets(args.rows, kind, seed=1)
+        batch = [*([s[:args.longest] for s in strings] for strings in proteins), texts]
         if kind == "both directions":
             half = len(batch[0]) // 2  # each pair, and then each pair turned round
             batch = [[strings[k + turned] for k in range(half) for turned in (0, half)] for strings in batch]
@@ -70,7 +72,7 @@ def main():
         rows.append(dict(batch=kind, learns=learns, triplets=len(batch[0]), three_forwards_s=round(wall, 1), library_s=round(our_wall, 1), ratio=round(wall / our_wall, 2),
                          ratio_cpu=round(cpu / our_cpu, 2), loss_difference=f"{abs(loss - our_loss):.0e}", gradient_difference=f"{apart:.0e}"))
     write("step", "One training step: three padded forwards against this library", pd.DataFrame(rows),
-          "Published 35M shapes, random weights, gradients of all weights. `ratio` is wall time, `ratio_cpu` processor time in user mode. `gradient_difference` is relative, of all weights together.")
+          f"Published 35M shapes, random weights, gradients of all weights that learn. {args.micro} triplets at a time, proteins of at most {args.longest} residues. `ratio` is wall time, `ratio_cpu` processor time in user mode. `gradient_difference` is relative, of all weights together.")
 
 
 if __name__ == "__main__": main()

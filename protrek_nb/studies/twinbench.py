@@ -26,7 +26,7 @@ def plot_kept(
     for name, (_, model) in best.items():
         if not model.startswith("tuned") and told[name]: where.setdefault(model.removesuffix(", gated"), []).append(name)
     others = [f"; {model} on {' and '.join(names_there)}" for model, names_there in where.items()]
-    title = (f"Twins told apart with the family found: ours is best on {' and '.join(ours) or 'no track'}{''.join(others)}; "
+    title = (f"Twins told apart with the family found: the highest mean is ours on {' and '.join(ours) or 'no track'}{''.join(others)}; "
              f"nobody passes guessing between twins of a found family on {', '.join(told.index[~told]) or 'none'}")
     across = min(4, len(names))
     figure, axes = new_figure(2.6 * across, 2.7 * -(-len(names) // across) + 1.2, title, nrows=-(-len(names) // across), ncols=across,

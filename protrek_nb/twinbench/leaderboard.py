@@ -220,6 +220,6 @@ def standing(
     found["said"] = [f"{r.value:.3f} ({r.low:.3f} to {r.high:.3f})" if r.low == r.low else f"{r.value:.3f}" for r in found.itertuples()]
     wide = found.said.unstack("task")[list(TASKS)].assign(order=-found["value"].unstack("task").kept)
     places = rows[rows.task == "kept"].groupby(["track", "model"]).agg(dict(rank="mean", rank_low="min", rank_high="max"))
-    said = [f"{r.rank:.1f}" + f" ({r.rank_low:.0f} to {r.rank_high:.0f})" * (r.rank_low == r.rank_low) for r in places.itertuples()]
+    said = [f"{r.rank:.1f}" + f" ({r.rank_low:.1f} to {r.rank_high:.1f})" * (r.rank_low == r.rank_low) for r in places.itertuples()]
     wide.insert(0, "rank", pd.Series(said, places.index))
     return wide.reset_index().sort_values(["track", "order"], kind="stable").drop(columns="order").set_index(["track", "model"])
