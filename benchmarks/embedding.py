@@ -1,6 +1,6 @@
 """Embed proteins with a model of the published 35M shapes: as a user of transformers would, and as this library does.
 
-    python benchmarks/embedding.py [--proteins 64] [--rounds 3] [--threads 1]
+    python benchmarks/embedding.py [--proteins 64] [--rounds 5] [--threads 1]
 
 Each round draws other proteins, as long as those of Swiss-Prot, and encodes them, in an order that turns from round to round: one row at a time; in padded batches of 64
 in the order of the table; with the library. All three use fused attention, the default of transformers. Weights are random; that the vectors are equal is checked. Processor time, of the system's too, for much of what a large batch costs is memory that

@@ -9,7 +9,9 @@ __all__ = ['FIRST', 'FirstEsmLayer', 'FirstBertLayer', 'first_ready', 'first_sta
 from torch import nn
 from torch.nn import functional as F
 from transformers.models.bert.modeling_bert import BertLayer, BertModel
-from transformers.models.esm.modeling_esm import EsmAttention, EsmLayer, EsmModel, apply_rotary_pos_emb
+from transformers.models.esm.modeling_esm import EsmAttention, EsmLayer, EsmModel, rotate_half
+
+from .packed import attention_dropout
 
 # %% ../../nbs/models/first.ipynb #f006
 class _First:
@@ -18,12 +20,14 @@ class _First:
         if not first: return super().forward(hidden_states, attention_mask, *args, **kwargs)
         block, part = self.attention, self.attention.self
         x_BLD = block.LayerNorm(hidden_states) if isinstance(block, EsmAttention) else hidden_states
-        q_BHLK, k_BHLK, v_BHLK = (project(x).unflatten(-1, (part.num_attention_heads, -1)).transpose(1, 2) for project, x in
+        q_BH1K, k_BHLK, v_BHLK = (project(x).unflatten(-1, (part.num_attention_heads, -1)).transpose(1, 2) for project, x in
                                   ((part.query, x_BLD[:, :1]), (part.key, x_BLD), (part.value, x_BLD)))
-        if angles := kwargs.get("position_embeddings"): k_BHLK = apply_rotary_pos_emb(k_BHLK, k_BHLK, *angles)[1]
-        mask_BHLL = None if attention_mask is None else attention_mask[:, :, :1]
-        seen_BHLK = F.scaled_dot_product_attention(q_BHLK, k_BHLK, v_BHLK, mask_BHLL)
-        return self.feed_forward_chunk(block.output(seen_BHLK.transpose(1, 2).flatten(2), hidden_states[:, :1]))
+        if angles := kwargs.get("position_embeddings"):
+            cos_B1LK, sin_B1LK = (x.unsqueeze(1) for x in angles)
+            k_BHLK = k_BHLK * cos_B1LK + rotate_half(k_BHLK) * sin_B1LK
+        mask_BH1L = None if attention_mask is None else attention_mask[:, :, :1]
+        seen_BH1K = F.scaled_dot_product_attention(q_BH1K, k_BHLK, v_BHLK, mask_BH1L)
+        return self.feed_forward_chunk(block.output(seen_BH1K.transpose(1, 2).flatten(2), hidden_states[:, :1]))
 
 class FirstEsmLayer(_First, EsmLayer): "The last layer of an ESM."
 class FirstBertLayer(_First, BertLayer): "The last layer of a BERT."
@@ -45,7 +49,7 @@ def _whole(encoder):
     if not isinstance(encoder, (EsmModel, BertModel)) or not isinstance(encoder.encoder.layer[-1], _First): return True
     config = encoder.config
     if config.is_decoder or config._attn_implementation not in ("sdpa", "eager"): return True
-    return encoder.training and max(config.attention_probs_dropout_prob, *(part.p for part in encoder.modules() if isinstance(part, nn.Dropout))) > 0
+    return encoder.training and max(attention_dropout(encoder), *(part.p for part in encoder.modules() if isinstance(part, nn.Dropout))) > 0
 
 def first_state(
     encoder,  # gives `last_hidden_state` (B, L, D)

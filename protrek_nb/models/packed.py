@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PACKED', 'PACKED_POOLINGS', 'Pack', 'pack_rows', 'plan_packs', 'has_kernel', 'attend_each', 'attend_kernel', 'turn',
            'PackedEsmAttention', 'PackedBertAttention', 'packable', 'compute_dtype', 'string_means', 'packed_states',
-           'can_pack']
+           'attention_dropout', 'can_pack']
 
 # %% ../../nbs/models/packed.ipynb #p003
 from dataclasses import dataclass
@@ -167,6 +167,11 @@ def packed_states(
 # %% ../../nbs/models/packed.ipynb #p031
 PACKED_POOLINGS = dict(first=lambda states_TD, pack: states_TD[pack.starts[:-1].long()], mean=string_means)
 
+def attention_dropout(encoder) -> float:
+    "Say how much the attention of an ESM or BERT drops in training."
+    dropout = encoder.encoder.layer[-1].attention.self.dropout
+    return dropout.p if isinstance(dropout, nn.Dropout) else dropout
+
 def can_pack(
     encoder,        # of a tower
     pooling:str,    # one of `heads.POOLINGS`
@@ -175,7 +180,6 @@ def can_pack(
     "Tell whether an encoder reads packs: ESM and BERT do, if their attention has no dropout, which the kernel does not know."
     if wanted is False or pooling not in PACKED_POOLINGS or not isinstance(encoder, (EsmModel, BertModel)): return False
     config, attention = encoder.config, encoder.encoder.layer[0].attention.self
-    drop = attention.dropout.p if isinstance(attention.dropout, nn.Dropout) else attention.dropout
-    if config._attn_implementation == "eager" or config.is_decoder or encoder.training and drop: return False
+    if config._attn_implementation == "eager" or config.is_decoder or encoder.training and attention_dropout(encoder): return False
     if isinstance(encoder, EsmModel) and type(encoder.embeddings) is not EsmEmbeddings: return False
     return bool(wanted) or has_kernel(encoder.device, compute_dtype(encoder), attention.attention_head_size)

@@ -24,7 +24,8 @@ def plot_kept(
     ours = [name for name, (_, model) in best.items() if model.startswith("tuned") and told[name]]
     where = {}
     for name, (_, model) in best.items():
-        if not model.startswith("tuned") and told[name]: where.setdefault(model.removesuffix(", gated"), []).append(name)
+        said = "gated " * model.endswith(", gated") + model.removesuffix(", gated")
+        if not model.startswith("tuned") and told[name]: where.setdefault(said, []).append(name)
     others = [f"; {model} on {' and '.join(names_there)}" for model, names_there in where.items()]
     title = (f"Twins told apart with the family found: the highest mean is ours on {' and '.join(ours) or 'no track'}{''.join(others)}; "
              f"nobody passes guessing between twins of a found family on {', '.join(told.index[~told]) or 'none'}")

@@ -78,7 +78,7 @@ def by_twins(track, seed):
     return ours(recipe="auto")(track, seed)
 
 def behind_gate(track, seed):
-    "The tuned model behind the gate of the rivals: words of three residues say who is a relative, the model orders relatives."
+    "The tuned model behind the gate of the rivals: short words say who is a relative and which text can be one's; among those the model orders."
     return gated(lambda train, seed: ours()(track, seed))(track.train, seed)
 
 def family_alone(track, seed=0):
@@ -99,7 +99,6 @@ def judge_all(
     models:dict,   # name -> function of a Track and a seed
     seed:int=1,    # of the models
     strangers=None, # from `draw_strangers`; None: nobody but the test
-    say=print,     # called with the reason why a model is left out
     held:dict=None, # answers of models without chance, from call to call; None: nothing is held
 ) -> dict:         # name -> Judged, of the models that can answer
     "Ask all models the questions of a track, and judge the answers."
@@ -111,7 +110,7 @@ def judge_all(
         try: answer = held[key] if key in held else ask(make(track, seed), asked, name)
         except ValueError as e:
             if name not in MODELS: raise
-            say(f"{track.name}: without {name}: {e}")
+            print(f"{track.name}: without {name}: {e}")
             continue
         if key: held[key] = answer
         judged[name] = judge(track, asked, answer)
@@ -167,6 +166,7 @@ def leaderboard(
         new = judge_all(track, {m: known[m] for m in known if m in {*chosen} - there}, **how)
         if not new: continue # none of them can answer
         judged = new | judge_all(track, {m: known[m] for m in known if m in there}, **how)
+        if lost := there - {*judged}: raise ValueError(f"{', '.join(lost)} cannot answer {name} any more; {path} keeps its rows")
         found = table_of(track, {m: judged[m] for m in known if m in judged}, seed)
         rows = found if rows.empty else pd.concat([rows[~here], found], ignore_index=True)
         write_table(path, rows)

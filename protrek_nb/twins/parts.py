@@ -235,14 +235,20 @@ def _mine_part(folder, k, similarity, rules, memory):
     return k, counts, time.perf_counter() - began
 
 # %% ../../nbs/twins/parts.ipynb #q022
+def _comparisons(path):
+    "Count the pairs of rows that a part compares."
+    if not path.is_file(): return 0
+    size = pq.read_table(path, columns=["code"])["code"].to_pandas().value_counts().to_numpy()
+    return int((size * (size - 1) // 2).sum())
+
 def _results(run, parts, client, work):
-    "Give the results of parts as they come, from here or from the workers of a Dask client, which begin with the largest."
+    "Give the results of parts as they come, from here or from the workers of a Dask client, which begin with the most work."
     if client is None: yield from map(run, parts)
     else:
         from dask.distributed import as_completed
-        size = {k: path.stat().st_size if (path := work/f"rows-{k:05d}.parquet").is_file() else 0 for k in parts}
-        largest_first = sorted(parts, key=size.get, reverse=True)
-        yield from (future.result() for future in as_completed(client.map(run, largest_first, pure=False)))
+        pairs = {k: _comparisons(work/f"rows-{k:05d}.parquet") for k in parts}
+        longest_first = sorted(parts, key=pairs.get, reverse=True)
+        yield from (future.result() for future in as_completed(client.map(run, longest_first, pure=False)))
 
 def _check_folder(folder, told):
     "Refuse a folder that holds something else."
