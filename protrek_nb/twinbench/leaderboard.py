@@ -78,7 +78,7 @@ def by_twins(track, seed):
     return ours(recipe="auto")(track, seed)
 
 def behind_gate(track, seed):
-    "The tuned model behind the gate of the rivals: short words say who is a relative and which text can be one's; among those the model orders."
+    "The tuned model behind the gate of the rivals, which says who is a relative and which texts are known; the model orders these."
     return gated(lambda train, seed: ours()(track, seed))(track.train, seed)
 
 def family_alone(track, seed=0):
