@@ -8,7 +8,7 @@ the same margin loss and its gradients; dropout is off so that they can be compa
 padded forwards encode texts without gradient, and the library recalls what the tower gave once, before the clock starts. 24 triplets, the
 reference's batch, do not fit the memory of an ordinary machine when they are padded, so proteins are cut to `--longest` residues, as trainers
 do, and both accumulate gradients over `--micro` triplets at a time; the fewer, the kinder to the padded forwards. Of pairs in both directions,
-the two triplets of a pair stand side by side, as in this library's batches. Takes about a quarter of an hour on one core and 15 GB. Writes
+the two triplets of a pair stand side by side, as in this library's batches. Takes about a quarter of an hour on one core and 18 GB. Writes
 benchmarks/results/step.csv and step.md.
 """
 import argparse, itertools

@@ -7,6 +7,7 @@ __all__ = ['LEAST_BITS', 'SPREAD', 'unit_rows', 'Ridge', 'Perceptron', 'SummaryP
            'alignment_scores']
 
 # %% ../../nbs/go/known.ipynb #k004
+import copy
 from functools import cached_property
 from types import SimpleNamespace
 
@@ -134,14 +135,17 @@ class KnownTerms:
         widths = {"ridge": known_MD.shape[1], "ridge of first part": self.first}
         return {name: (Ridge(known_MD[:, :d], self.truth_MT), d) for name, d in widths.items() if name == "ridge" or d < known_MD.shape[1]}
 
+    @cached_property
+    def precise(self): return copy.deepcopy(self.perceptron).double() # its scores do not depend on the proteins scored beside
+
     def parts(self,
         summary_ND, # of the proteins to be scored
     ) -> dict:      # name of the model -> (N, T) float32 between 0 and 1
         "Score with each model."
         given, asked_ND = torch.from_numpy(np.array(summary_ND, np.float32)), self.standard(summary_ND)
-        with torch.no_grad(): logits = [self.perceptron(part) for part in given.split(512)]
+        with torch.no_grad(): chances = [self.precise(part.double()).sigmoid().float() for part in given.split(512)]
         ridges = {name: ridge.scores(asked_ND[:, :d]) for name, (ridge, d) in self.ridges.items()}
-        return dict(perceptron=torch.cat(logits).sigmoid().numpy()) | ridges
+        return dict(perceptron=torch.cat(chances).numpy()) | ridges
 
     def scores(self, summary_ND): # (N, T), see `parts`
         "Average the models."
