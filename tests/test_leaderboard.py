@@ -39,10 +39,10 @@ def test_rows_of_every_base_stay(toy, tmp_path):
     board.leaderboard(seeds="1", base="longer/name", out=str(out))
     both = read_table(out)
     assert set(first.model) == {"one", "two", "base a/b", "tuned a/b"} and set(both.model) == {*first.model, "base longer/name", "tuned longer/name"}
-    keys = ["task", "identity", "model"]
+    keys = ["task", "by", "grade", "model"]
     merged = first.merge(both, on=keys, suffixes=("", "_again"))
     assert len(merged) == len(first) and (merged.value == merged.value_again).all()
-    assert both[both.task == "kept"].groupby("identity")["rank"].sum().eq(21).all()  # places one to six
+    assert both[both.task == "kept"].groupby(["by", "grade"])["rank"].sum().eq(21).all()  # places one to six
 
 
 def test_who_can_never_answer_costs_nobody_else(toy, tmp_path):

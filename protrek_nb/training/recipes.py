@@ -106,8 +106,11 @@ RECIPES["pretrain_pairs"] = replace(RECIPES["pretrain"], towers=("sequence", "te
 RECIPES["heads"] = replace(RECIPES["pretrain_pairs"], fixed=("sequence", "text"), batch_size=256, learning_rate=1e-3, keep="best")
 RECIPES["text_adapters"] = replace(RECIPES["heads"], fixed=("sequence",), lora_rank=16)
 RECIPES["balanced_heads"] = replace(RECIPES["balanced"], fixed=("sequence", "text"), batch_size=64)
+RECIPES["reference_heads"] = replace(RECIPES["balanced_heads"], triplet=1.0, twin=0.0, general=0.0, both_directions=False, keep="last",
+                                     twin_share_start=1.0, twin_share_end=1.0)
 RECIPES["families"] = Recipe(twin=1.0, fixed=("sequence", "text"), towers=(), batch_size=64, learning_rate=2e-3, weight_decay=0.01,
                              beta2=0.98, lr_schedule="cosine", warmup=0.05, clip=1.0, keep="last")
+RECIPES["reference_alleles"] = replace(RECIPES["families"], triplet=1.0, twin=0.0, both_directions=False)
 RECIPES["alleles"] = replace(RECIPES["families"], choice=1.0, twin_share_start=0.75, twin_share_end=0.75, learning_rate=5e-4, dropout=0.5)
 RECIPES["level"] = Recipe(ridge=3.0, fixed=("sequence", "text"), towers=(), keep="last")
 RECIPES["balanced_large"] = replace(RECIPES["balanced"], learning_rate=2e-5)

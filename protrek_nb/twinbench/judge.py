@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FAR', 'NEAR', 'ALLELES', 'Asked', 'Judged', 'TASKS', 'GRADES', 'draw_strangers', 'questions', 'ask', 'judge',
-           'measure', 'grade_of', 'by_identity']
+           'measure', 'grade_of', 'by_grade']
 
 # %% ../../nbs/twinbench/judge.ipynb #b002
 from collections import namedtuple
@@ -16,6 +16,7 @@ from ..data.sources import read_other_lactamases, read_products
 from ..eval import pair_outcomes, right_or_tied
 from ..metrics.intervals import percentile_interval, product_means
 from ..training.alleles import pair_scores
+from .tracks import FARTHEST
 
 # %% ../../nbs/twinbench/judge.ipynb #b006
 FAR, NEAR, ALLELES = 200, 50, 5 # strangers: proteins of archaea; of each other class; of each family and phenotype
@@ -93,9 +94,11 @@ def judge(
     ways = (right_or_tied(scored.s_aa, scored.s_ab), "anchor"), (right_or_tied(scored.s_bb, scored.s_ba), "hard_neg")
     def fits(n, m): return score_NM[n, m] > np.maximum(best_N[n], best_M[m])
     kept = [right * fits(scored[f"{side}_seq"].map(row).to_numpy(), scored[f"{side}_text"].map(column).to_numpy()) for right, side in ways]
-    ids = scored[["anchor_id", "hard_neg_id", "seq_similarity"]]
+    ids = scored[["anchor_id", "hard_neg_id", "seq_similarity"]].rename(columns=dict(seq_similarity="identity"))
     units = dict(unit_a=known[scored.anchor_id].to_numpy(), unit_b=known[scored.hard_neg_id].to_numpy())
-    return Judged(pd.concat([ids, outcome], axis=1).assign(kept=np.mean(kept, axis=0), **units), pd.DataFrame(proteins))
+    near = track.nearest[scored.anchor_id].to_numpy(), track.nearest[scored.hard_neg_id].to_numpy()
+    pairs = pd.concat([ids, outcome], axis=1).assign(kept=np.mean(kept, axis=0), nearest=np.maximum(*near), **units)
+    return Judged(pairs, pd.DataFrame(proteins).assign(nearest=track.nearest[test.protein_id].to_numpy()))
 
 # %% ../../nbs/twinbench/judge.ipynb #b010
 TASKS = dict(one_way="pairs", group="pairs", kept="pairs", own_text="proteins", kin_found="proteins", level="proteins")
@@ -104,14 +107,13 @@ def measure(
     judged:dict,  # model -> Judged, all of one track
     n:int=1000,   # draws
     seed:int=0,   # of the draws
-    rows=None,    # mask of the pairs that count; None: all, and the tasks of proteins
+    rows=None,    # masks of the `pairs` and the `proteins` that count; None: all of both
 ) -> pd.DataFrame: # task, model, value, low, high, rank, rank_low, rank_high, n, units
     "Measure models with intervals of values and ranks."
     first, records = next(iter(judged.values())), []
     for task, kind in TASKS.items():
-        if kind == "proteins" and rows is not None: continue
         table = getattr(first, kind)
-        keep = np.ones(len(table), bool) if rows is None else np.asarray(rows, bool)
+        keep = np.ones(len(table), bool) if rows is None else np.asarray(rows.get(kind, []), bool)
         if not keep.any(): continue
         units = [table[c].to_numpy()[keep] for c in (("unit_a", "unit_b") if kind == "pairs" else ("unit",))]
         value_RK = np.stack([getattr(j, kind)[task].to_numpy()[keep] for j in judged.values()], 1)
@@ -127,20 +129,25 @@ def measure(
             records.append(dict(task=task, model=model, **found, n=int(keep.sum()), units=n_units))
     return pd.DataFrame(records)
 
-GRADES = (0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+# where grades begin: of the identity of twins, and of the nearer one's with its nearest training protein
+GRADES = dict(identity=(0.7, 0.8, 0.9, 0.95, 0.99), nearest=(0, FARTHEST, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99))
 
 def grade_of(
-    identity_P,  # (P,) shares
-) -> list:       # (P,) "70% to 80%", ...; "" below the first grade
-    "Name the grade of identity of pairs."
-    names = ["", *(f"{low:.0%} to {high:.0%}" for low, high in zip(GRADES, GRADES[1:]))]
-    return [names[k] for k in np.searchsorted(GRADES[:-1], np.asarray(identity_P), side="right")]
+    identity_P,        # (P,) shares
+    by:str="identity", # one of GRADES
+) -> list:             # (P,) "70% to 80%", ...; "" below the first grade
+    "Name the grade of pairs or proteins."
+    names = ["", *(f"{low:.0%} to {high:.0%}" for low, high in zip(GRADES[by], [*GRADES[by][1:], 1]))]
+    return [names[k] for k in np.searchsorted(GRADES[by], np.asarray(identity_P), side="right")]
 
-def by_identity(
-    judged:dict,  # as in `measure`
-    **more,       # n, seed
-) -> pd.DataFrame: # as `measure`, with `identity`
-    "Measure twins of each grade of identity; grades without pairs are left out."
-    grade_P = np.array(grade_of(next(iter(judged.values())).pairs.seq_similarity))
-    found = [measure(judged, rows=grade_P == name, **more).assign(identity=name) for name in grade_of(GRADES[:-1]) if name in grade_P]
-    return pd.concat(found, ignore_index=True)
+def by_grade(
+    judged:dict,   # as in `measure`
+    by:str,        # "identity": twins; "nearest": twins and proteins
+    **more,        # n, seed
+) -> pd.DataFrame: # as `measure`, with `by` and `grade`
+    "Measure each grade on its own; grades without rows are left out."
+    tables = {kind: table for kind, table in next(iter(judged.values()))._asdict().items() if by in table}
+    grades = {kind: np.array(grade_of(table[by], by)) for kind, table in tables.items()}
+    there = [name for name in grade_of(GRADES[by], by) if any(name in grade for grade in grades.values())]
+    masks = [{kind: grade == name for kind, grade in grades.items()} for name in there]
+    return pd.concat([measure(judged, rows=rows, **more).assign(by=by, grade=name) for name, rows in zip(there, masks)], ignore_index=True)

@@ -139,6 +139,6 @@ def words_from(
 CONTROLS = {"text-blind": text_blind, "sequence-blind": sequence_blind, "length": length_rival, "composition": composition}
 RIVALS = {"k-mer neighbour": kmer_neighbour, "nearest allele": nearest_allele, "aligned substitutions": aligned_substitutions,
           "aligned substitutions, gated": gated(aligned_substitutions), "aligned ridge, gated": gated(aligned_ridge),
-          "3-mer ridge, gated": gated(kmer_ridge)}
+          "3-mer ridge, gated": gated(kmer_ridge), "composition, gated": gated(composition)}
 ENCODERS = {f"words from {name}": words_from(encoder)
             for name, encoder in {"letters": "letters", "the toy ESM": "data/toy_base", "UniRep": "unirep-1900-bf16"}.items()}
