@@ -71,6 +71,7 @@ class Run:
     save_steps: int = 0                # steps between further checkpoints within an epoch; 0: none
     resume: str = ""                   # run folder to go on with
     tensorboard: bool = False          # also write event files for TensorBoard into the run folder
+    compiled: bool = False             # compile the layers of the encoders (torch.compile); worth it on a GPU, in runs of minutes
 
     def __post_init__(self):
         if self.epochs < 1: raise ValueError(f"epochs = {self.epochs}: at least one pass over the data is needed")

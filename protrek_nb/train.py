@@ -201,7 +201,7 @@ def train_model(
     if recipe.lora_rank: add_lora(model, recipe.adapted, r=recipe.lora_rank)
     plan = TwinPlan(train.pairs, replay_rows(train.table), recipe, run.epochs, run.seed)
     trainer = TwinTrainer(model, plan, run_dir.checkpoints_dir, validate, teacher, say)
-    kept = trainer.train_in(run_dir, run.resume, start, run.tensorboard)
+    kept = trainer.train_in(run_dir, run.resume, start, run.tensorboard, run.compiled)
     if recipe.keep == "best": model = fix_encoders(ProTrek.from_pretrained(kept, verify=False), model.recalled).to(trainer.args.device)
     return merge_lora(model) if model.config.lora else model
 

@@ -11,6 +11,7 @@ from protrek_nb.core import RunDir, read_table
 from protrek_nb.models.aligned import AlignedResidues, make_frame
 from protrek_nb.training.recipes import Recipe, RECIPES, TERMS
 from protrek_nb.runs import checkpoints
+from protrek_nb.training import trainer
 from protrek_nb.training.twins import TwinPlan, TwinTrainer, embed, replay_rows
 
 BASE = Recipe(twin=1, general=1, twin_share_start=0.5, twin_share_end=0.5, batch_size=12, learning_rate=1e-3)
@@ -300,6 +301,29 @@ def test_tensorboard_reaches_the_run_folder(tiny_run, tiny_data, base, tmp_path)
         run_dir = RunDir.create("x", tmp_path)
         train.train_model(replace(tiny_run, epochs=1, tensorboard=wanted), base(), tiny_data, run_dir, helpers.quiet)
         assert bool(list(run_dir.path.glob("tensorboard/events*"))) is wanted
+
+
+def test_compile_reaches_the_layers(tiny_run, tiny_data, base, tmp_path, monkeypatch):
+    "With it the layers are compiled, the log says what that took, and the run is the same; without it nothing is compiled."
+    seen, said, found = [], [], {}
+    monkeypatch.setitem(trainer.COMPILER, "backend", lambda graph, inputs: seen.append(graph) or graph.forward)
+    for wanted in (False, True):
+        assert not seen
+        run_dir, model = RunDir.create("x", tmp_path), base()
+        run = replace(tiny_run, epochs=1, compiled=wanted, recipe="balanced", learning_rate=1e-4)
+        found[wanted] = train.train_model(run, model, tiny_data, run_dir, said.append)
+        assert any("layers are compiled: the first step took" in line for line in said) is wanted
+        assert all(layer._compiled_call_impl is None for layer in model.modules())
+    assert seen
+    for name, weight in found[False].state_dict().items():
+        assert torch.allclose(weight, found[True].state_dict()[name], atol=1e-5), name
+
+
+def test_compile_without_layers_or_compiler(monkeypatch, base):
+    "Where nothing can be compiled, the message says so, and what to do."
+    with pytest.raises(ValueError, match="no transformer layers, so there is nothing to compile"): trainer.compile_layers(torch.nn.Linear(2, 2))
+    monkeypatch.setenv("CXX", "no-such-tool")
+    with pytest.raises(ValueError, match="= True needs a C\\+\\+ compiler, and no-such-tool is not found"): trainer.compile_layers(base())
 
 
 def test_text_difference_reaches_the_miner(tiny_run, tiny_table):

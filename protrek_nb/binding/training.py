@@ -205,7 +205,7 @@ def pretrain(
 ):
     "Train a backbone to guess masked letters, or go on with it."
     trainer = LetterTrainer(backbone, LetterPlan(table, backbone, run), run_dir.checkpoints_dir, say=lambda line: say(f"letters, {line}"))
-    trainer.train_in(run_dir, bool(run.resume), tensorboard=run.tensorboard)
+    trainer.train_in(run_dir, bool(run.resume), tensorboard=run.tensorboard, compiled=run.compiled)
     trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False) # takes mixed precision off again
 
 # %% ../../nbs/binding/training.ipynb #c025
@@ -332,5 +332,5 @@ def train_binding(
     validate = site_validation(valid)
     model = make_model(train, run, RunDir(run_dir.path / "letters"), say, directions)
     trainer = BindingTrainer(model, BindingPlan(train, model.backbone, run), run_dir.checkpoints_dir, validate, say)
-    best = trainer.train_in(run_dir, bool(run.resume), tensorboard=run.tensorboard)
+    best = trainer.train_in(run_dir, bool(run.resume), tensorboard=run.tensorboard, compiled=run.compiled)
     return BindingModel.from_pretrained(best).to(trainer.args.device)

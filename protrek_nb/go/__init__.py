@@ -184,7 +184,7 @@ def train_known(
     known.perceptron.start(known.known_MD, truth_MT)
     plan = SummaryPlan(prepared.ids("train"), known.known_MD, truth_MT, run.chosen, run.epochs, run.seed)
     trainer = SummaryTrainer(known.perceptron, plan, run_dir.checkpoints_dir, say=say)
-    best = trainer.train_in(run_dir, run.resume, tensorboard=run.tensorboard)
+    best = trainer.train_in(run_dir, run.resume, tensorboard=run.tensorboard, compiled=run.compiled)
     known.perceptron.load_state_dict(load_file(best / "model.safetensors"))
     known.perceptron.eval().cpu()
     return known
@@ -200,7 +200,7 @@ def train(self, prepared, run_dir, say): # (Student with the best weights, GoTex
     plan = ProteinPlan(proteins, self.chosen, self.epochs, self.seed)
     trainer = GoTrainer(system, plan, run_dir.checkpoints_dir, term_validation(prepared, store, prepared.proteins), store,
                         make_miner(self, prepared, plan, say), self.weights, say, self.text_learning_rate)
-    best = trainer.train_in(run_dir, self.resume, tensorboard=self.tensorboard)
+    best = trainer.train_in(run_dir, self.resume, tensorboard=self.tensorboard, compiled=self.compiled)
     if is_first_process(): write_table(run_dir.path / "trace.csv", pd.DataFrame(trainer.traces))
     system.load_state_dict(load_file(best / "model.safetensors"))
     store.update_phase_and_tokenize(read_json(best / "phase.json")["phase"])

@@ -44,7 +44,7 @@ class OneDnnLinear(nn.Linear):
     def takes(self, x): # bool
         "Tell whether oneDNN computes this product."
         plain = x.dtype is self.weight.dtype is torch.float32 and x.device.type == "cpu" and x.dim() > 1 and x.numel() > 0
-        return plain and not torch.is_autocast_enabled("cpu")
+        return plain and not torch.is_autocast_enabled("cpu") and not torch.compiler.is_compiling() # which has products of its own
 
     def forward(self, x): return _OneDnnProduct.apply(x, self.weight, self.bias) if self.takes(x) else super().forward(x)
 
