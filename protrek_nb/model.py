@@ -29,7 +29,7 @@ from .models.readers import Recalled, make_readers, reader_limits
 from .models.residues import windows
 from .models.tokens import (AA_VOCAB, FOLDSEEK_VOCAB, TowerTokenizer, bert_tokenizer, check_strings, esm_tokenizer,
     load_tokenizer, batch_limits, pad_rows, plain_letters, plan_batches, wordpiece_vocab)
-from .models.towers import Tower
+from .models.towers import Tower, twice
 from .models.unirep import UniRepConfig
 from .progress import progress
 
@@ -80,6 +80,7 @@ class ProTrek(PreTrainedModel):
         self.temperature = nn.Parameter(torch.tensor(float(config.start_temperature)))
         self.post_init()
         self.token_budget = self.batch_overhead = self.packed = None  # None: what suits the device
+        self.cached_gradients = False # True: nothing is kept of the batches of a step, they are computed again on the way back
         self.aligned = AlignedResidues(config.aligned, config.repr_dim) if config.aligned else None
         self.readers = make_readers(config.readers, dict(sequence=config.sequence_config, text=config.text_config))
         self.recalled = {}  # tower -> `Recalled`, of encoders that are not trained
@@ -169,14 +170,14 @@ def encode(
     recalled = known and known.holds(row_of, reader) and self.is_fixed(kind)
     budget, overhead = (reader_limits if recalled else batch_limits)(self.device)
     limits = self.token_budget or budget, overhead if self.batch_overhead is None else self.batch_overhead
-    if recalled:
-        return self._spread(kind, known.give(row_of, reader, limits, self.device), row_of, strings)
+    if recalled: return self._spread(kind, known.give(row_of, reader, limits, self.device), row_of, strings)
     spans = [windows(len(s), self.config.window) if kind == "sequence" and self.config.window else [(0, None)] for s in row_of]
     ids, pad = self.tokens[kind]([s[a:b] for s, cut in zip(row_of, spans) for a, b in cut]), self.tokens[kind].pad
     lengths, packed = [len(i) for i in ids], reader is None and tower.packs(self.packed)
     plan = plan_packs(lengths, limits[0]) if packed else plan_batches(lengths, *limits)
     shown = plan if torch.is_grad_enabled() else progress(plan, kind, unit=" batches")  # training has a bar of its own
     pool = tower.pool_packed if packed else lambda rows: tower.pool(*pad_rows(rows, pad, self.device), reader)
+    if self.cached_gradients: pool = twice(pool, self.temperature)
     vec_PI = torch.cat([pool([ids[i] for i in batch]) for batch in shown])
     vec_UI = vec_PI.index_select(0, torch.tensor([i for batch in plan for i in batch]).argsort().to(vec_PI.device))
     if len(ids) > len(row_of): vec_UI = join_windows(vec_UI, spans)

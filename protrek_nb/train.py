@@ -57,6 +57,7 @@ class TrainRun(Run):
     columns: str = ""               # your column names in a file, "text=What it does; family=Clade"; "": the usual names
     texts: str = ""                 # second file with texts by protein id; "": texts are in the first
     max_pairs_per_anchor: int = 0   # keep the most similar twins of each protein; 0: all
+    cached_gradients: bool = False  # keep only the vectors of a batch, and compute it again going back: large batches, slower steps
 
     def __post_init__(self):
         if self.test_family and self.recipe == "auto": object.__setattr__(self, "recipe", "families")
@@ -160,6 +161,7 @@ def load_base(
     elif "+" in run.base: model = join_encoders(*run.base.split("+"), seed=run.seed)
     else: model = ProTrek.from_pretrained(str(find_path(run.base)))
     if run.max_residues: model.max_length = run.max_residues
+    model.cached_gradients = run.cached_gradients
     if run.alleles:
         train = table[table.split == "train"]
         model.add_aligned(make_frame(train.sequence.tolist(), train.family.tolist(), changes=not run.test_family))

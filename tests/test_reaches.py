@@ -10,6 +10,7 @@ from protrek_nb import train
 from protrek_nb.core import RunDir, read_table
 from protrek_nb.models.aligned import AlignedResidues, make_frame
 from protrek_nb.training.recipes import Recipe, RECIPES, TERMS
+from protrek_nb.models.towers import Tower
 from protrek_nb.runs import checkpoints
 from protrek_nb.training import trainer
 from protrek_nb.training.twins import TwinPlan, TwinTrainer, embed, replay_rows
@@ -317,6 +318,20 @@ def test_compile_reaches_the_layers(tiny_run, tiny_data, base, tmp_path, monkeyp
     assert seen
     for name, weight in found[False].state_dict().items():
         assert torch.allclose(weight, found[True].state_dict()[name], atol=1e-5), name
+
+
+def test_cached_gradients_reach_the_model(tiny_run, tiny_data, base, tmp_path, monkeypatch):
+    "With them each batch of strings is computed twice, with the same dropout, and the run is the same; without, once."
+    calls, found = [], {}
+    plain = Tower.pool
+    monkeypatch.setattr(Tower, "pool", lambda self, *given: calls.append(torch.is_grad_enabled()) or plain(self, *given))
+    for wanted in (False, True):
+        run = replace(tiny_run, epochs=1, cached_gradients=wanted)
+        found[wanted] = train.train_model(run, train.load_base(run, tiny_data.table), tiny_data, RunDir.create("x", tmp_path), helpers.quiet).state_dict()
+        found[wanted, "calls"] = sum(calls)
+        calls.clear()
+    assert found[True, "calls"] == 2 * found[False, "calls"] > 0
+    for name, weight in found[False].items(): assert torch.allclose(weight, found[True][name], atol=1e-6), name
 
 
 def test_compile_without_layers_or_compiler(monkeypatch, base):

@@ -8,6 +8,7 @@ __all__ = ['weights_hash', 'tokenizer_hash', 'store_key', 'sequence_digest', 'wr
 
 # %% ../../nbs/models/store.ipynb #c003
 import hashlib, json, os, sys, time, warnings
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +153,7 @@ class Store:
         dtype=None,               # type on disk, "float16" or "float32"; None: float16 for rows, float32 for means
         window=1024,              # residues that the encoder sees at once
         overlap=256,              # residues that neighbouring windows share
-        shard_residues=65_536,    # residues encoded and written at a time; a kill loses at most these
+        shard_residues=65_536,    # residues encoded and written at a time; a kill loses at most twice these
         check=check_proteins,     # function that refuses a {id: string} that cannot be stored; `check_texts` for texts
     ):
         dtype = dtype or ("float32" if mean else "float16")
@@ -280,25 +281,32 @@ def build(
     self._clear(say)
     names = {self._digest[name]: name for name in reversed(proteins)}  # digest -> an id, for messages
     todo = {d: proteins[names[d]] for d in dict.fromkeys(map(self._digest.get, proteins)) if d not in self._place}
-    done = read = 0
+    done, read, before = 0, 0, None # before: the group that another thread is writing
     start, total = time.monotonic(), sum(map(len, todo.values()))
-    with progress(what="residues", total=total, unit=" residues") as bar:
+
+    def written(group, writing):
+        "Wait until a group is on the disk, take it into the store, and say so."
+        nonlocal done, read
+        path = writing.result()
+        _SOUND.add(_mark(path))
+        self._take(read_header(path))
+        residues = sum(len(todo[d]) for d in group)
+        done, read = done + len(group), read + residues
+        bar.update(residues)
+        left = (time.monotonic() - start) * (total - read) / read
+        with above_bars():
+            if say: say(f"residues: {done:,} of {len(todo):,} sequences stored" + f", {left / 60:.0f} min left" * (left > 60))
+
+    with progress(what="residues", total=total, unit=" residues") as bar, ThreadPoolExecutor(1) as pool:
         for group in _groups(todo, self.shard_residues):
-            known = [names[d] for d in group]
             strings = [todo[d] for d in group]
             if self.mean and hasattr(encode, "summary"): rows = encode.summary(strings)[:, None]
-            else: rows = read_windows(encode, strings, self.window, self.overlap, known, self.width)
-            rows = [_narrow(x.mean(0, keepdims=True) if self.mean else x, self.dtype, f"protein {name}") for name, x in zip(known, rows)]
-            path = write_shard(self.dir, dict(zip(group, rows)), self.about)
-            _SOUND.add(_mark(path))
-            del rows  # before the next group is encoded
-            self._take(read_header(path))
-            done += len(group)
-            read += sum(map(len, strings))
-            bar.update(sum(map(len, strings)))
-            left = (time.monotonic() - start) * (total - read) / read
-            with above_bars():
-                if say: say(f"residues: {done:,} of {len(todo):,} sequences stored" + f", {left / 60:.0f} min left" * (left > 60))
+            else: rows = read_windows(encode, strings, self.window, self.overlap, [names[d] for d in group], self.width)
+            rows = [_narrow(x.mean(0, keepdims=True) if self.mean else x, self.dtype, f"protein {names[d]}") for d, x in zip(group, rows)]
+            if before: written(*before)
+            before = group, pool.submit(write_shard, self.dir, dict(zip(group, rows)), self.about)
+            del rows # memory holds the group that is encoded, and in its stored type the one before
+        if before: written(*before)
     return len(todo)
 
 @patch_to(Store)
