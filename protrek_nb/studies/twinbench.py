@@ -15,7 +15,7 @@ def plot_kept(
     rows, # of the leaderboard; means over seeds are shown
 ):        # Figure
     "Draw `kept` against `one_way`, a panel for each track and a point for each model."
-    shown = rows[(rows.identity == "all") & rows.task.isin(["one_way", "kept"])]
+    shown = rows[(rows.by == "all") & rows.task.isin(["one_way", "kept"])]
     found = shown.groupby(["track", "model", "task"], sort=False).value.mean().unstack()
     names, looks = found.index.unique("track"), model_looks(found.index.unique("model"))
     best = found.kept.groupby("track", sort=False).idxmax()

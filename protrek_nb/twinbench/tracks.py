@@ -25,7 +25,7 @@ from ..twins.similarity import pair_identity
 # %% ../../nbs/twinbench/tracks.ipynb #b006
 FARTHEST = 0.3 # two proteins that are less alike than this are as unlike as strangers
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False) # each is itself alone, so that a model of it can be looked up
 class Track:
     "Twins to tell apart, and what may be learnt from."
     name: str
