@@ -276,11 +276,28 @@ def test_readers(tiny_run, tiny_data, base, tmp_path, monkeypatch):
 def test_checkpoints(changes, scores, saved, kept, tiny_run, tiny_data, base, tmp_path, monkeypatch):
     "What is saved, when a run stops, and which checkpoint it ends with."
     given = iter(scores)
+    monkeypatch.setattr(train, "FEW", 0)
     monkeypatch.setattr(train, "twin_validation", lambda part: lambda model: dict(score=next(given)))
     model, run_dir = trained(replace(tiny_run, epochs=5), tiny_data, base(), tmp_path, monkeypatch, **changes)
     assert [step for step, _ in checkpoints(run_dir.checkpoints_dir)] == saved
     wanted = helpers.load_file(run_dir.checkpoints_dir / f"checkpoint-{kept}" / "model.safetensors")
     assert helpers.differences({n: v for n, v in model.state_dict().items() if n in wanted}, wanted) == []
+
+
+def test_few_twins_choose_no_epoch(tiny_run, tiny_data, base, tmp_path, monkeypatch):
+    "Where validation has fewer twins than it takes to choose an epoch, the last one is kept, and the log says why."
+    few, said = len(tiny_data.part("valid").pairs), []
+    monkeypatch.setitem(RECIPES, "tiny", replace(RECIPES["tiny"], keep="best"))
+    for least, lines in ((few, 0), (few + 1, 1)):
+        given = iter([.5, .9, .6])
+        monkeypatch.setattr(train, "FEW", least)
+        monkeypatch.setattr(train, "twin_validation", lambda part: lambda model: dict(score=next(given)))
+        run_dir = RunDir.create("x", tmp_path)
+        model = train.train_model(tiny_run, base(), tiny_data, run_dir, said.append)
+        assert sum(f"validation has {few} twin pairs, too few to choose an epoch by: the last one is kept" in line for line in said) == lines
+        steps = [step for step, _ in checkpoints(run_dir.checkpoints_dir)]
+        wanted = helpers.load_file(run_dir.checkpoints_dir / f"checkpoint-{steps[-1] if lines else steps[-2]}" / "model.safetensors")
+        assert helpers.differences({n: v for n, v in model.state_dict().items() if n in wanted}, wanted) == []
 
 
 def test_every_field_of_a_recipe_is_followed():
