@@ -22,7 +22,8 @@ def main():
     parser.add_argument("--longest", type=int, default=400, help="residues to which proteins are cut")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = tempfile.mkdtemp()
+    kept = tempfile.TemporaryDirectory()
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = kept.name
     from protrek_nb.losses import triplet_margin
     from protrek_nb.metrics.intervals import seed_interval, with_interval
     from protrek_nb.training.trainer import compile_layers

@@ -4,7 +4,7 @@
 
 Each system prepares its toy world and makes its trainer as a run does. Then the trainer takes some steps, and a short loop takes the same
 ones, in turns (A B A B), from the same weights and random numbers. Making a batch, all losses, gradients and what a system does after each step count
-in both; validation, checkpoints and what happens once an epoch do not. Losses of the first step are compared. Takes about ten minutes on one core. Writes
+in both; validation, checkpoints and what happens once an epoch do not. The loop has no mixed precision, so it is for a CPU. Losses of the first step are compared. Takes about ten minutes on one core. Writes
 benchmarks/results/trainer.csv and trainer.md.
 """
 import argparse, copy, tempfile, time
@@ -30,9 +30,10 @@ def trainer_of(run, name):
         raise Made
     PlannedTrainer.train_in = catch
     quiet = lambda line: None
-    try: run.train(run.prepare(run.read(), quiet), RunDir.create("x", Path(tempfile.mkdtemp())), quiet)
-    except Made: return caught[0]
-    finally: PlannedTrainer.train_in = kept
+    with tempfile.TemporaryDirectory() as folder:
+        try: run.train(run.prepare(run.read(), quiet), RunDir.create("x", Path(folder)), quiet)
+        except Made: return caught[0]
+        finally: PlannedTrainer.train_in = kept
 
 
 def in_trainer(trainer, steps):

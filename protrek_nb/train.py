@@ -26,7 +26,7 @@ from .eval import (average_both, compare_models, evaluate_twins, general_hit, in
     pair_outcomes, score_model, score_texts)
 from .mining import TwinRules, mine_twins
 from .model import ProTrek, default_device, wordpiece_vocab
-from .runs import Run, begin, fit, open_log
+from .runs import Run, begin, fit, open_log, refuse_idle
 from . import saved
 from .saved import Predictor, Saved, save_system
 from .models.aligned import make_frame
@@ -57,6 +57,7 @@ class TrainRun(Run):
     columns: str = ""               # your column names in a file, "text=What it does; family=Clade"; "": the usual names
     texts: str = ""                 # second file with texts by protein id; "": texts are in the first
     max_pairs_per_anchor: int = 0   # keep the most similar twins of each protein; 0: all
+    compiled: bool = False          # compile the layers that learn (torch.compile): gains on a GPU, in runs of minutes
     cached_gradients: bool = False  # keep only the vectors of a batch, and compute it again going back: large batches, slower steps
 
     def __post_init__(self):
@@ -65,6 +66,7 @@ class TrainRun(Run):
             if getattr(self, name) in ("auto", None): object.__setattr__(self, name, value)
         super().__post_init__()
         parse_columns(self.columns)
+        refuse_idle(self, self.chosen.adapted, "compiled", "cached_gradients")
         if self.max_pairs_per_anchor < 0 or self.alleles and self.max_pairs_per_anchor:
             raise ValueError(f"max_pairs_per_anchor = {self.max_pairs_per_anchor}: 0 for all twins, or how many of each protein are kept; "
                              "alleles have a limit of their own")
@@ -161,7 +163,6 @@ def load_base(
     elif "+" in run.base: model = join_encoders(*run.base.split("+"), seed=run.seed)
     else: model = ProTrek.from_pretrained(str(find_path(run.base)))
     if run.max_residues: model.max_length = run.max_residues
-    model.cached_gradients = run.cached_gradients
     if run.alleles:
         train = table[table.split == "train"]
         model.add_aligned(make_frame(train.sequence.tolist(), train.family.tolist(), changes=not run.test_family))
@@ -205,6 +206,7 @@ def train_model(
     if recipe.ridge: model.aligned.solve(train.table.sequence.tolist(), recipe.ridge * model.get_text_repr(texts).cpu().numpy())
     if recipe.solved: write_table(run_dir.history_path, pd.DataFrame([start or {}, validate(model)]).rename_axis("epoch").reset_index())
     if recipe.solved: return model
+    model.cached_gradients = run.cached_gradients
     if recipe.lora_rank: add_lora(model, recipe.adapted, r=recipe.lora_rank)
     plan = TwinPlan(train.pairs, replay_rows(train.table), recipe, run.epochs, run.seed)
     trainer = TwinTrainer(model, plan, run_dir.checkpoints_dir, validate, teacher, say)

@@ -63,3 +63,11 @@ def test_rows_of_an_unknown_model_are_an_error(toy, tmp_path):
     write_table(out, pd.concat([rows, rows.assign(model="mine")]))
     with pytest.raises(ValueError, match="board.csv has rows of 'mine'"): board.leaderboard(seeds="1", models="one", out=str(out))
     assert set(read_table(out).model) == {"one", "two", "mine"}
+
+
+def test_a_table_of_an_earlier_version_is_an_error(toy, tmp_path):
+    "Rows without grades of distance are not mixed with rows that have them."
+    out = tmp_path / "board.csv"
+    board.leaderboard(seeds="1", out=str(out))
+    write_table(out, read_table(out).drop(columns="by"))
+    with pytest.raises(ValueError, match="board.csv is of an earlier version"): board.leaderboard(seeds="1", base="a/b", out=str(out))

@@ -7,7 +7,9 @@ import torch
 
 import helpers
 from protrek_nb import train
+from protrek_nb.binding import BindingRun
 from protrek_nb.core import RunDir, read_table
+from protrek_nb.go import GoRun
 from protrek_nb.models.aligned import AlignedResidues, make_frame
 from protrek_nb.training.recipes import Recipe, RECIPES, TERMS
 from protrek_nb.models.towers import Tower
@@ -353,9 +355,17 @@ def test_cached_gradients_reach_the_model(tiny_run, tiny_data, base, tmp_path, m
 
 def test_compile_without_layers_or_compiler(monkeypatch, base):
     "Where nothing can be compiled, the message says so, and what to do."
-    with pytest.raises(ValueError, match="no transformer layers, so there is nothing to compile"): trainer.compile_layers(torch.nn.Linear(2, 2))
+    with pytest.raises(ValueError, match="no transformer layer learns in this model"): trainer.compile_layers(torch.nn.Linear(2, 2))
+    with pytest.raises(ValueError, match="no transformer layer learns"): trainer.compile_layers(base().requires_grad_(False))
     monkeypatch.setenv("CXX", "no-such-tool")
     with pytest.raises(ValueError, match="= True needs a C\\+\\+ compiler, and no-such-tool is not found"): trainer.compile_layers(base())
+
+
+@pytest.mark.parametrize("run, fields", [(train.TrainRun, dict(compiled=True)), (train.TrainRun, dict(cached_gradients=True, recipe="balanced_heads")),
+                                         (GoRun, dict(compiled=True)), (BindingRun, dict(compiled=True, data="metal"))])
+def test_a_field_that_would_do_nothing_is_refused(run, fields):
+    "Where no encoder learns, nothing could be compiled or computed again; the message comes before anything is read."
+    with pytest.raises(ValueError, match="no transformer layer learns in this run, so it would do nothing"): run(**fields)
 
 
 def test_text_difference_reaches_the_miner(tiny_run, tiny_table):

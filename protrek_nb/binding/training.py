@@ -29,7 +29,7 @@ from .prototypes import SiteLossSettings, site_losses, make_prototype, masked_lm
 from ..training.recipes import Optimisation
 from ..metrics.residues import recall_areas
 from .chains import flat_labels
-from ..runs import Run, gather_lists, process_rank
+from ..runs import Run, gather_lists, process_rank, refuse_idle
 from ..training.trainer import BatchPlan, PlannedTrainer, only_batch
 from ..models.views import Views, aligned_views, label_rows, plain_view
 
@@ -76,6 +76,7 @@ class BindingRun(Run):
     shared: bool = True              # one adapter for all ions, or one for each
     weight_decay: float | None = None # None: 0.3 for the small backbone, 0.02 with a frozen one, 0.05 for adapters
     dropout: float | None = None     # None: 0.2; 0 for adapters
+    compiled: bool = False           # compile the layers that learn (torch.compile): gains on a GPU, in runs of minutes
 
     def __post_init__(self):
         if self.ion is None: object.__setattr__(self, "ion", "ZN+CA+MG+MN" if self.data == "metal" else "ZN")
@@ -92,6 +93,7 @@ class BindingRun(Run):
             raise ValueError(f"backbone = {self.backbone!r} is frozen: it takes no lora_rank, no mlm and no msa")
         if not self.shared and not self.lora and len(self.ions) > 1:
             raise ValueError("shared = False: one adapter for each ion needs LoRA; give lora_rank above 0")
+        refuse_idle(self, not self.frozen, "compiled")
         self.loss_settings # raises ValueError for weights and temperatures that cannot be
 
     @property

@@ -43,7 +43,7 @@ from ..models.store import Store
 from ..data.tables import read_proteins
 from .terms import GoTextStore, term_encoder
 from ..progress import progress
-from ..runs import begin, Run, first_process_first, fit, is_first_process
+from ..runs import begin, Run, first_process_first, fit, is_first_process, refuse_idle
 from ..saved import Predictor, Saved, load, save_system
 from .vectors import VectorResources
 
@@ -76,11 +76,13 @@ class GoRun(Run):
     attribution: float = 0.1           # weight of attention agreeing with occlusion
     entropy: float = 0.01              # weight of attention spread over many residues
     hierarchy: float = 0.2             # weight of parents scoring at least as high as children
+    compiled: bool = False             # compile the layers that learn (torch.compile): gains on a GPU, in runs of minutes
     trust_remote_code: bool = False    # True: run code that comes with a text encoder
     replicates: int = 200              # of the bootstrap; large ontologies take long
 
     def __post_init__(self):
         super().__post_init__()
+        refuse_idle(self, self.text != "words" and not self.summarised, "compiled")
         self.weights, miner_curriculum(self.preset, 1, 1) # each raises ValueError for what it does not know
 
     @property
@@ -184,7 +186,7 @@ def train_known(
     known.perceptron.start(known.known_MD, truth_MT)
     plan = SummaryPlan(prepared.ids("train"), known.known_MD, truth_MT, run.chosen, run.epochs, run.seed)
     trainer = SummaryTrainer(known.perceptron, plan, run_dir.checkpoints_dir, say=say)
-    best = trainer.train_in(run_dir, run.resume, tensorboard=run.tensorboard, compiled=run.compiled)
+    best = trainer.train_in(run_dir, run.resume, tensorboard=run.tensorboard)
     known.perceptron.load_state_dict(load_file(best / "model.safetensors"))
     known.perceptron.eval().cpu()
     return known

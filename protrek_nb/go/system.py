@@ -179,12 +179,11 @@ def create_optimizer(self, *args):
 
 # %% ../../nbs/go/system.ipynb #c024
 class KeepCurrent(TrainerCallback):
-    "Before each epoch: change the phase or refresh what was seen. After each step: let the teacher follow."
+    "Before each epoch: change the phase or refresh what was seen."
     def __init__(self, trainer): self.trainer = trainer
     def on_epoch_begin(self, args, state, control, **kwargs):
         epoch, inside = divmod(state.global_step, self.trainer.plan.steps_per_epoch)
         if not inside: self.trainer.reload(epoch, state.global_step)  # within an epoch the vectors come from the checkpoint
-    def on_step_end(self, args, state, control, **kwargs): self.trainer.model.teacher.update(self.trainer.model.student)
 
 # %% ../../nbs/go/system.ipynb #c025
 @patch_to(GoTrainer)
@@ -241,6 +240,9 @@ def losses(self, model, batch): # dict of named terms
 
 @patch_to(GoTrainer)
 def names_of(self, batch): return batch.protein_ids
+
+@patch_to(GoTrainer)
+def after_step(self): "Let the teacher follow."; self.model.teacher.update(self.model.student)
 
 # %% ../../nbs/go/system.ipynb #c032
 @patch_to(GoTrainer)

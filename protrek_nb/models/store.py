@@ -281,28 +281,37 @@ def build(
     self._clear(say)
     names = {self._digest[name]: name for name in reversed(proteins)}  # digest -> an id, for messages
     todo = {d: proteins[names[d]] for d in dict.fromkeys(map(self._digest.get, proteins)) if d not in self._place}
-    done, read, before = 0, 0, None # before: the group that another thread is writing
+    done, read, before, width = 0, 0, None, self.width # read: residues encoded; before: the group that another thread is writing
     start, total = time.monotonic(), sum(map(len, todo.values()))
 
     def written(group, writing):
         "Wait until a group is on the disk, take it into the store, and say so."
-        nonlocal done, read
+        nonlocal done
         path = writing.result()
         _SOUND.add(_mark(path))
         self._take(read_header(path))
-        residues = sum(len(todo[d]) for d in group)
-        done, read = done + len(group), read + residues
-        bar.update(residues)
+        done += len(group)
+        bar.update(sum(len(todo[d]) for d in group))
         left = (time.monotonic() - start) * (total - read) / read
         with above_bars():
             if say: say(f"residues: {done:,} of {len(todo):,} sequences stored" + f", {left / 60:.0f} min left" * (left > 60))
 
+    def encoded(group):
+        "Encode a group; rows in their stored type, all of one width."
+        strings = [todo[d] for d in group]
+        if self.mean and hasattr(encode, "summary"): rows = encode.summary(strings)[:, None]
+        else: rows = read_windows(encode, strings, self.window, self.overlap, [names[d] for d in group], width)
+        if width and rows[0].shape[1] != width:
+            raise ValueError(f"protein {names[group[0]]}: the encoder gave vectors of {rows[0].shape[1]} numbers, and of {width} before")
+        return [_narrow(x.mean(0, keepdims=True) if self.mean else x, self.dtype, f"protein {names[d]}") for d, x in zip(group, rows)]
+
     with progress(what="residues", total=total, unit=" residues") as bar, ThreadPoolExecutor(1) as pool:
         for group in _groups(todo, self.shard_residues):
-            strings = [todo[d] for d in group]
-            if self.mean and hasattr(encode, "summary"): rows = encode.summary(strings)[:, None]
-            else: rows = read_windows(encode, strings, self.window, self.overlap, [names[d] for d in group], self.width)
-            rows = [_narrow(x.mean(0, keepdims=True) if self.mean else x, self.dtype, f"protein {names[d]}") for d, x in zip(group, rows)]
+            try: rows = encoded(group)
+            except Exception as error:
+                if lost := before and before[1].exception(): raise error from lost # the disk failed, too
+                raise
+            read, width = read + sum(len(todo[d]) for d in group), rows[0].shape[1]
             if before: written(*before)
             before = group, pool.submit(write_shard, self.dir, dict(zip(group, rows)), self.about)
             del rows # memory holds the group that is encoded, and in its stored type the one before

@@ -202,7 +202,7 @@ def train(self, prepared, run_dir, say): # (head with the weights of the best ep
     plan = PairPlan(prepared.parts["train"], self.chosen, self.epochs, self.seed)
     choices = {name: getattr(self, name) for name in ("stop_on", "class_weights", "smoothing", "contrastive")}
     trainer = PairTrainer(head, plan, run_dir.checkpoints_dir, valid, say=say, **choices)
-    best = trainer.train_in(run_dir, self.resume, tensorboard=self.tensorboard, compiled=self.compiled)
+    best = trainer.train_in(run_dir, self.resume, tensorboard=self.tensorboard)
     head.load_state_dict(load_file(best / "model.safetensors"))
     return head.eval(), pick_threshold(valid.label_N, pair_scores(head, valid), self.threshold)
 

@@ -293,9 +293,10 @@ KINDS = 64 # ways to call a layer that are compiled (kinds of layers, with paddi
 def compile_layers(
     model, # any module; changed in place
 ) -> list: # the layers
-    "Compile the transformer layers of a model; ValueError where there is none, or no compiler."
-    layers = [part for part in model.modules() if isinstance(part, GradientCheckpointingLayer)]
-    if not layers: raise ValueError("compiled = True: this model has no transformer layers, so there is nothing to compile; leave it out")
+    "Compile the transformer layers that learn; ValueError where there is none, or no compiler."
+    parts = [part for part in model.modules() if isinstance(part, GradientCheckpointingLayer)]
+    layers = [part for part in parts if any(p.requires_grad for p in part.parameters())]
+    if not layers: raise ValueError("compiled = True: no transformer layer learns in this model, so it would do nothing; leave it out")
     tool = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
     if COMPILER["backend"] == "inductor" and not shutil.which(tool):
         raise ValueError(f"compiled = True needs a C++ compiler, and {tool} is not found; install it, name another in CXX, or leave it out")

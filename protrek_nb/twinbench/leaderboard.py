@@ -100,7 +100,8 @@ def family_alone(track, seed=0):
 def _with_train(fit): return lambda track, seed: fit(track.train, seed)
 
 FIXED = {name: _with_train(fit) for name, fit in {**CONTROLS, **RIVALS, **ENCODERS}.items()} | {"family alone": family_alone} # no chance
-MODELS = FIXED | {"base": ours(train=False), "reference": by_reference, "tuned on twins": by_twins, "tuned": tuned, "tuned, gated": behind_gate}
+MODELS = FIXED | {"base": ours(train=False), "reference": by_reference, "tuned on twins": by_twins, "tuned": tuned,
+                  "tuned, gated": behind_gate}
 
 # %% ../../nbs/twinbench/leaderboard.ipynb #b010
 RESULT = project_path("benchmarks", "results", "twinbench.csv")
@@ -165,6 +166,7 @@ def leaderboard(
     path, more, held = Path(out or RESULT), on_base(base) if base else {}, {}
     known, chosen = more | MODELS, [*more, *_some(models, MODELS, "model")]
     rows = read_table(path) if path.exists() else pd.DataFrame(columns=["track", "seed", "model"])
+    if len(rows) and "by" not in rows: raise ValueError(f"{path} is of an earlier version, without grades: give another --out")
     for name, seed in itertools.product(_some(tracks, TRACKS, "track"), map(int, seeds.split(","))):
         here = (rows.track == name) & (rows.seed == seed)
         there = set(rows.model[here])
