@@ -78,7 +78,7 @@ class Track:
         return dict(question=self.question, train_proteins=len(self.train), test_proteins=len(test), test_families=test.kin.nunique(),
                     texts=test.text.nunique(), twins=len(self.pairs), units=test.unit.nunique(),
                     identity=f"{similar.min():.2f} to {similar.max():.2f}",
-                    nearest=f"{self.nearest.min():.2f} to {self.nearest.max():.2f}", clean=certificate["clean"],
+                    nearest=f"{self.nearest.min():.3f} to {self.nearest.max():.3f}", clean=certificate["clean"],
                     table_hash=certificate["table_hash"][:12],
                     files={name: sha256_file(source_path(name))[:12] for name in self.files})
 
