@@ -17,6 +17,7 @@ from torch import nn
 from transformers import EsmTokenizer, PreTrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
+from .kernels import often
 from .tokens import esm_tokenizer
 from .weights import weights_path
 
@@ -43,10 +44,10 @@ class MultiplicativeLSTM(nn.Module):
         "Read a batch."
         gates, scale, kind = self.wx(x), self.wmx(x), self.wh.weight.dtype
         h_BD = c_BD = torch.zeros(len(read_BL), self.wmh.in_features, device=x.device)
-        states = []
+        states, (wh, wmh) = [], [often(part, len(read_BL)) for part in (self.wh, self.wmh)]
         for t, here_B1 in enumerate(read_BL.T[..., None]):
             at = (slice(None), t) if ids_BL is None else ids_BL[:, t]
-            z = gates[at] + self.wh(scale[at] * self.wmh(h_BD.to(kind)))
+            z = gates[at] + wh(scale[at] * wmh(h_BD.to(kind)))
             i, f, o, u = z.float().chunk(4, -1)
             new_BD = f.sigmoid() * c_BD + i.sigmoid() * u.tanh()
             h_BD = torch.where(here_B1, o.sigmoid() * new_BD.tanh(), h_BD)
