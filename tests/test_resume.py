@@ -71,6 +71,7 @@ def test_a_finished_run_can_be_resumed_and_stays_as_it_is(tiny_run, whole, tmp_p
 def test_a_damaged_best_checkpoint_is_not_used(tiny_run, tiny_data, tmp_path, monkeypatch):
     "The checkpoint that a run ends with is verified when it is read: a damaged one is an error that names it, never a result."
     monkeypatch.setitem(helpers.RECIPES, "tiny", replace(helpers.RECIPES["tiny"], keep="best"))
+    monkeypatch.setattr(train, "FEW", 0)
     scores = iter([0.9, 0.6, 0.5])
     def validate(model):
         score = next(scores)
@@ -86,6 +87,12 @@ def test_a_run_goes_on_only_with_its_own_parameters(tiny_run, whole, tmp_path):
     "Another seed is another run: the message names the parameter and both values."
     shutil.copytree(whole.path, tmp_path / "tiny")
     with pytest.raises(ValueError, match="seed was 42 and is 43"): go_on(replace(tiny_run, seed=43), tmp_path / "tiny")
+
+
+def test_a_run_may_go_on_with_less_memory(tiny_run, whole, tmp_path):
+    "Cached gradients give the same result, so a run that did not fit into memory goes on with them."
+    shutil.copytree(whole.path, tmp_path / "tiny")
+    assert_same(go_on(replace(tiny_run, cached_gradients=True), tmp_path / "tiny"), whole)
 
 
 def test_a_run_goes_on_only_with_its_own_data(tiny_run, tiny_table, tmp_path):
